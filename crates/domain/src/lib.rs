@@ -1,0 +1,23 @@
+//! What things are and what is decided: ids, provider keys, credentials, pricing, usage, audit.
+//!
+//! Depends on serde and small value crates only. It never does I/O, reads no clock, draws no
+//! randomness and knows no runtime: every rule here is a pure function with a table test.
+
+pub mod audit;
+pub mod call;
+pub mod credential;
+pub mod ids;
+pub mod key;
+pub mod money;
+pub mod origin;
+pub mod pricing;
+pub mod routing;
+pub mod time;
+pub mod usage;
+
+pub use call::{CallRecord, ErrorClass, KeySource};
+pub use ids::{ApiKeyId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId};
+pub use key::{KeyHint, KeyStatus, ProviderConfig};
+pub use money::PicoUsd;
+pub use time::Timestamp;
+pub use usage::{AnswerReader, Findings, Seen, Usage};

@@ -1,0 +1,1 @@
+//! The origin allowlist of a project.

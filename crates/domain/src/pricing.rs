@@ -1,0 +1,1 @@
+//! Prices per model and the exact cost of a call.

@@ -1,0 +1,135 @@
+//! What a call used, in one form for all providers, and how it is read from an answer.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens and other billable units of one call, in disjoint buckets.
+///
+/// `input` is what was neither read from nor written to a cache; `reasoning` is inside `output`;
+/// the audio and image counts are inside `input` and `output`. A bucket that the provider does not
+/// report is 0; a call whose usage is unknown has no `Usage` at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Input tokens at the full rate.
+    #[serde(rename = "i", skip_serializing_if = "zero")]
+    pub input: u64,
+    /// Input tokens read from a cache.
+    #[serde(rename = "cr", skip_serializing_if = "zero")]
+    pub cache_read: u64,
+    /// Input tokens written to a cache that lives five minutes (or the provider's default).
+    #[serde(rename = "cw", skip_serializing_if = "zero")]
+    pub cache_write: u64,
+    /// Input tokens written to a cache that lives an hour.
+    #[serde(rename = "cw1", skip_serializing_if = "zero")]
+    pub cache_write_1h: u64,
+    /// Output tokens, reasoning included.
+    #[serde(rename = "o", skip_serializing_if = "zero")]
+    pub output: u64,
+    /// Reasoning tokens, inside `output`.
+    #[serde(rename = "r", skip_serializing_if = "zero")]
+    pub reasoning: u64,
+    /// Audio tokens inside `input`.
+    #[serde(rename = "ai", skip_serializing_if = "zero")]
+    pub audio_input: u64,
+    /// Audio tokens inside `output`.
+    #[serde(rename = "ao", skip_serializing_if = "zero")]
+    pub audio_output: u64,
+    /// Image tokens inside `input`.
+    #[serde(rename = "ii", skip_serializing_if = "zero")]
+    pub image_input: u64,
+    /// Image tokens inside `output`.
+    #[serde(rename = "io", skip_serializing_if = "zero")]
+    pub image_output: u64,
+    /// Milliseconds of audio transcribed, where the provider bills by time.
+    #[serde(rename = "ms", skip_serializing_if = "zero")]
+    pub audio_millis: u64,
+    /// Characters spoken, where the provider bills by characters.
+    #[serde(rename = "ch", skip_serializing_if = "zero")]
+    pub characters: u64,
+    /// Web searches made by the provider's own tool.
+    #[serde(rename = "ws", skip_serializing_if = "zero")]
+    pub web_searches: u64,
+    /// The tier the provider says it served.
+    #[serde(rename = "t", skip_serializing_if = "ServiceTier::is_standard")]
+    pub tier: ServiceTier,
+}
+
+/// The service tier that the provider reports for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTier {
+    /// The list price.
+    #[default]
+    Standard,
+    /// Slower and cheaper.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Asynchronous batch.
+    Batch,
+}
+
+impl ServiceTier {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl Usage {
+    /// All input tokens: uncached, read from and written to caches.
+    pub fn input_total(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write_total())
+    }
+
+    /// All tokens written to caches.
+    pub fn cache_write_total(&self) -> u64 {
+        self.cache_write.saturating_add(self.cache_write_1h)
+    }
+
+    /// Everything the provider bills as tokens.
+    pub fn total(&self) -> u64 {
+        self.input_total().saturating_add(self.output)
+    }
+}
+
+/// Whether the end of the answer was in what has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// More is to come.
+    More,
+    /// The event that clients take for the end was in this chunk.
+    End,
+}
+
+/// What an answer told of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What it used; `None` when it did not say (or said nonsense).
+    pub usage: Option<Usage>,
+    /// The model it names.
+    pub model: Option<String>,
+    /// The id of the stored object it made (file, batch), if it made one.
+    pub object_id: Option<String>,
+    /// An error inside an answer of status 200.
+    pub error: Option<String>,
+    /// Whether a stream reached its own end marker; always true for answers that have none.
+    pub complete: bool,
+}
+
+/// Reads an answer as it passes, in constant memory, without changing or delaying it.
+///
+/// Implemented per provider, driven by the metering tap.
+pub trait AnswerReader: Send {
+    /// Takes the next bytes of the body, cut anywhere.
+    fn read(&mut self, chunk: &[u8]) -> Seen;
+
+    /// What was found once all bytes were read, or as much as there was when it broke off.
+    fn finish(&mut self) -> Findings;
+}
