@@ -1,1 +1,31 @@
-//! Placeholder
+//! The database schema as a list of changes, one file each, forward only.
+//!
+//! Types are portable: text ids, `bigint` for milliseconds, tokens and picodollars, blobs for
+//! request ids, digests and sealed bytes. What only SQLite can say is in [`sqlite`].
+
+mod m0001_projects;
+mod m0002_keyring;
+mod m0003_provider_keys;
+mod m0004_usage;
+mod m0005_audit;
+mod sqlite;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{MigrationTrait, async_trait};
+
+/// Brings a database to the newest schema.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_projects::Change),
+            Box::new(m0002_keyring::Change),
+            Box::new(m0003_provider_keys::Change),
+            Box::new(m0004_usage::Change),
+            Box::new(m0005_audit::Change),
+        ]
+    }
+}
