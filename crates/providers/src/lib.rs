@@ -1,1 +1,19 @@
-//! Placeholder
+//! Each provider's wire, a module each: what it takes, how it is signed, what its answers mean.
+//!
+//! May depend on `domain`, `net` and the vault's secret type; it alone spends an opened key. It
+//! never decides who pays, stores nothing and opens no connection itself.
+//!
+//! Adding a provider is adding one module that implements [`Provider`] and one line in
+//! [`registry`].
+
+mod json_fields;
+mod openai;
+mod provider;
+mod sse;
+mod wire_usage;
+
+pub use provider::{
+    AnswerShape, BodyKind, FieldError, ObjectRef, Operation, Payload, PayloadError, Provider,
+    Route, Verdict, find, registry,
+};
+pub use sse::HideUsageChunk;

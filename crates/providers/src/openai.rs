@@ -1,0 +1,103 @@
+//! OpenAI, and every host that speaks its API under a customer's own `baseUrl`.
+
+mod classify;
+mod payload;
+mod reader;
+mod routes;
+
+use byok_domain::{AnswerReader, ErrorClass, ProviderConfig};
+use byok_vault::ProviderSecret;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::provider::{FieldError, Payload, PayloadError, Provider, Route, Verdict};
+
+/// OpenAI's wire. Facts and sources: <https://platform.openai.com/docs/api-reference>.
+pub(crate) struct OpenAi;
+
+const CONFIG_FIELDS: [&str; 3] = ["baseUrl", "organization", "project"];
+
+impl Provider for OpenAi {
+    fn id(&self) -> &'static str {
+        "openai"
+    }
+
+    fn display_name(&self) -> &'static str {
+        "OpenAI"
+    }
+
+    fn base_url(&self) -> &'static str {
+        "https://api.openai.com/v1"
+    }
+
+    fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        for (field, value) in config.iter() {
+            let path = format!("providerConfig.{field}");
+            if !CONFIG_FIELDS.contains(&field) {
+                errors.push(FieldError::new(
+                    path,
+                    "is not a field of openai; use baseUrl, organization or project",
+                ));
+            } else if field != "baseUrl"
+                && (value.is_empty()
+                    || value.len() > 256
+                    || !value.bytes().all(|b| b.is_ascii_graphic()))
+            {
+                errors.push(FieldError::new(
+                    path,
+                    "must be 1 to 256 visible ASCII characters, as OpenAI shows the id",
+                ));
+            }
+        }
+        errors
+    }
+
+    fn envelope(&self, operation: &str) -> Option<Route> {
+        routes::envelope(operation)
+    }
+
+    fn drop_in(&self, method: &Method, path: &str) -> Route {
+        routes::drop_in(method, path)
+    }
+
+    fn prepare(
+        &self,
+        route: &Route,
+        body: Bytes,
+        ask_usage: bool,
+    ) -> Result<Payload, PayloadError> {
+        payload::prepare(route, body, ask_usage)
+    }
+
+    fn authorize(&self, config: &ProviderConfig, secret: &ProviderSecret, headers: &mut HeaderMap) {
+        headers.insert(header::AUTHORIZATION, secret.header_value("Bearer "));
+        for (field, name) in
+            [("organization", "openai-organization"), ("project", "openai-project")]
+        {
+            if let Some(value) = config.get(field).and_then(|v| HeaderValue::from_str(v).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    fn forwards_header(&self, name: &str) -> bool {
+        matches!(name, "openai-beta" | "x-client-request-id" | "http-referer" | "x-title")
+    }
+
+    fn validation_path(&self) -> &'static str {
+        "/models"
+    }
+
+    fn judge(&self, status: StatusCode, body: &[u8]) -> Verdict {
+        classify::judge(status, body)
+    }
+
+    fn classify(&self, status: StatusCode, body: &[u8]) -> ErrorClass {
+        classify::classify(status, body)
+    }
+
+    fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader> {
+        reader::reader(route, events)
+    }
+}

@@ -1,0 +1,205 @@
+//! The few fields of a request that are acted on, and the one edit that is made.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use byok_domain::Usage;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::provider::{ObjectRef, Payload, PayloadError, Route};
+
+const ASK: &[u8] = br#","stream_options":{"include_usage":true}"#;
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_file_id: Option<&'a RawValue>,
+}
+
+pub(super) fn prepare(
+    route: &Route,
+    body: Bytes,
+    ask_usage: bool,
+) -> Result<Payload, PayloadError> {
+    if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(PayloadError::NotAnObject("it does not start with `{`".to_owned()));
+    }
+    let fields: Fields<'_> =
+        serde_json::from_slice(&body).map_err(|e| PayloadError::NotAnObject(e.to_string()))?;
+    let stream = fields.stream.is_some_and(|raw| raw.get() == "true");
+    let counts_chunks = matches!(route.operation.name, "chat/completions" | "completions");
+    let edit = if stream && ask_usage && counts_chunks {
+        ask_for_usage(&body, fields.stream_options)
+    } else {
+        None
+    };
+    let presumed = (route.operation.name == "audio/speech")
+        .then(|| string(fields.input))
+        .flatten()
+        .map(|input| Usage { characters: input.chars().count() as u64, ..Usage::default() });
+    let objects = string(fields.input_file_id)
+        .map(|id| ObjectRef { kind: "file", id: id.into_owned() })
+        .into_iter()
+        .collect();
+    let model = string(fields.model).map(Arc::from);
+    let hide_usage = edit.is_some();
+    Ok(Payload {
+        pieces: edit.unwrap_or_else(|| vec![body]),
+        model,
+        stream,
+        hide_usage,
+        presumed,
+        objects,
+    })
+}
+
+/// The text of a field, if it is there and a text.
+fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let raw = raw?.get();
+    if let Ok(borrowed) = serde_json::from_str::<&str>(raw) {
+        return Some(Cow::Borrowed(borrowed));
+    }
+    serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
+}
+
+/// The body with `stream_options.include_usage` set, as pieces around the insertion; `None` when
+/// the caller asked for usage itself, or wrote options that cannot be read.
+fn ask_for_usage(body: &Bytes, options: Option<&RawValue>) -> Option<Vec<Bytes>> {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    let Some(options) = options else {
+        let close = body.iter().rposition(|b| *b == b'}')?;
+        let inserted = Bytes::from_static(ASK);
+        return Some(vec![body.slice(..close), inserted, body.slice(close..)]);
+    };
+    let span = span(body, options.get());
+    if options.get() == "null" {
+        let inserted = Bytes::from_static(br#"{"include_usage":true}"#);
+        return Some(vec![body.slice(..span.start), inserted, body.slice(span.end..)]);
+    }
+    let read: Options = serde_json::from_str(options.get()).ok()?;
+    if read.include_usage == Some(true) {
+        return None;
+    }
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(options.get()).ok()?;
+    object.insert("include_usage".to_owned(), true.into());
+    let replaced = serde_json::to_vec(&object).ok()?;
+    Some(vec![body.slice(..span.start), Bytes::from(replaced), body.slice(span.end..)])
+}
+
+/// Where a part that was borrowed from `body` lies in it.
+fn span(body: &Bytes, part: &str) -> std::ops::Range<usize> {
+    let start = part.as_ptr() as usize - body.as_ptr() as usize;
+    start..start + part.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+    use serde_json::{Value, json};
+
+    fn prepared(path: &str, body: &str, ask: bool) -> Payload {
+        let route = super::super::routes::drop_in(&Method::POST, path);
+        prepare(&route, Bytes::copy_from_slice(body.as_bytes()), ask).expect("a JSON object")
+    }
+
+    fn sent(payload: &Payload) -> Vec<u8> {
+        payload.pieces.concat()
+    }
+
+    #[test]
+    fn usage_is_asked_for_only_where_a_stream_would_not_tell_it() {
+        for (path, body, asked) in [
+            ("chat/completions", r#"{"model":"m","stream":true}"#, true),
+            ("chat/completions", r#"{"stream":true,"stream_options":null,"model":"m"} "#, true),
+            ("chat/completions", r#"{"stream":true,"stream_options":{"x":1}}"#, true),
+            (
+                "chat/completions",
+                r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
+                true,
+            ),
+            ("completions", r#"{"stream":true,"prompt":"a}b"}"#, true),
+            (
+                "chat/completions",
+                r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+                false,
+            ),
+            ("chat/completions", r#"{"stream":true,"stream_options":7}"#, false),
+            ("chat/completions", r#"{"stream":false}"#, false),
+            ("chat/completions", r#"{"model":"m"}"#, false),
+            ("responses", r#"{"stream":true}"#, false),
+        ] {
+            let payload = prepared(path, body, true);
+            assert_eq!(payload.hide_usage, asked, "{path} {body}");
+            let mut expected: Value = serde_json::from_str(body).expect("JSON");
+            if asked {
+                if !expected["stream_options"].is_object() {
+                    expected["stream_options"] = json!({});
+                }
+                expected["stream_options"]["include_usage"] = json!(true);
+                let value: Value = serde_json::from_slice(&sent(&payload)).expect("still JSON");
+                assert_eq!(value, expected, "{path} {body}");
+            } else {
+                assert_eq!(sent(&payload), body.as_bytes(), "{path} {body}");
+            }
+            assert_eq!(sent(&prepared(path, body, false)), body.as_bytes(), "turned off: {body}");
+        }
+    }
+
+    #[test]
+    fn the_pieces_share_the_memory_of_the_body() {
+        let route = super::super::routes::drop_in(&Method::POST, "chat/completions");
+        let body = Bytes::from(r#"{"model":"m","stream":true}"#.to_owned());
+        let payload = prepare(&route, body.clone(), true).expect("object");
+        assert_eq!(payload.pieces[0].as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn reads_model_stream_and_what_speech_will_cost() {
+        let payload = prepared("audio/speech", r#"{"model":"tts-1","input":"h\u00e9llo\n"}"#, true);
+        assert_eq!(payload.model.as_deref(), Some("tts-1"));
+        assert_eq!(payload.presumed.map(|u| u.characters), Some(6));
+        let payload = prepared("batches", r#"{"input_file_id":"file-1"}"#, true);
+        assert_eq!(payload.objects, [ObjectRef { kind: "file", id: "file-1".into() }]);
+        let payload = prepared("chat/completions", r#"{"model":{"a":1},"stream":"true"}"#, true);
+        assert_eq!((payload.model, payload.stream), (None, false));
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        let route = super::super::routes::drop_in(&Method::POST, "chat/completions");
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "1",
+            "\"x\"",
+            "{\"a\":1}x",
+            r#"{"model":1,"model":2}"#,
+            "{\"a\":\"\u{0}\"}",
+            "[null,null,null,null,null]",
+        ] {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            assert!(
+                prepare(&route, body.clone(), true).is_err(),
+                "{:?}",
+                &body[..body.len().min(40)]
+            );
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Reads usage, model and errors from OpenAI's answers as they pass.
+
+use byok_domain::{AnswerReader, Findings, Seen, Usage};
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::json_fields::JsonFields;
+use crate::provider::{AnswerShape, Route};
+use crate::sse::{Lines, data};
+use crate::wire_usage::{audio_seconds, openai_usage, service_tier};
+
+/// The longest error text that is kept for classification.
+const ERROR_CAP: usize = 4096;
+
+pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
+    if events {
+        return Box::new(EventReader { chat: is_chat(route), ..EventReader::default() });
+    }
+    match route.operation.answer {
+        AnswerShape::Bytes => Box::new(Unread),
+        AnswerShape::Json => {
+            Box::new(DocumentReader { fields: JsonFields::new(&FIELDS), makes: route.makes })
+        }
+    }
+}
+
+fn is_chat(route: &Route) -> bool {
+    matches!(route.operation.name, "chat/completions" | "completions")
+}
+
+/// Answers that tell nothing (audio, file contents).
+struct Unread;
+
+impl AnswerReader for Unread {
+    fn read(&mut self, _chunk: &[u8]) -> Seen {
+        Seen::More
+    }
+
+    fn finish(&mut self) -> Findings {
+        Findings { complete: true, ..Findings::default() }
+    }
+}
+
+const FIELDS: [&str; 6] = ["usage", "model", "service_tier", "error", "id", "duration"];
+
+/// A JSON document.
+struct DocumentReader {
+    fields: JsonFields,
+    makes: Option<&'static str>,
+}
+
+impl DocumentReader {
+    fn value(&self, name: &str) -> Option<Value> {
+        serde_json::from_slice(self.fields.get(name)?).ok()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let mut usage = match self.value("usage") {
+            Some(wire) if !wire.is_null() => openai_usage(&wire)?,
+            _ => audio_seconds(self.value("duration")?.as_f64()?)?,
+        };
+        usage.tier = self.text("service_tier").map(|t| service_tier(&t)).unwrap_or_default();
+        Some(usage)
+    }
+}
+
+impl AnswerReader for DocumentReader {
+    fn read(&mut self, chunk: &[u8]) -> Seen {
+        self.fields.push(chunk);
+        Seen::More
+    }
+
+    fn finish(&mut self) -> Findings {
+        let error = self.fields.get("error").filter(|raw| *raw != b"null" && *raw != b" null");
+        Findings {
+            usage: self.usage(),
+            model: self.text("model"),
+            object_id: self.makes.and_then(|_| self.text("id")),
+            error: error.map(|raw| {
+                let raw = String::from_utf8_lossy(&raw[..raw.len().min(ERROR_CAP)]);
+                format!("{{\"error\":{raw}}}")
+            }),
+            complete: true,
+        }
+    }
+}
+
+/// An event stream of chat completions, responses, transcriptions, speech or images.
+#[derive(Default)]
+struct EventReader {
+    chat: bool,
+    lines: Lines,
+    found: Findings,
+    tier: Option<String>,
+    ended: bool,
+    last_choice_finished: bool,
+}
+
+/// The fields of an event that matter, whichever API it belongs to.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Option<&'a str>,
+    #[serde(borrow, default)]
+    model: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    response: Option<ResponseObject<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ResponseObject<'a> {
+    #[serde(borrow, default)]
+    model: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// Events of the responses, audio and image APIs that end their stream.
+const LAST_EVENTS: [&str; 8] = [
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "error",
+    "transcript.text.done",
+    "speech.audio.done",
+    "image_generation.completed",
+    "image_edit.completed",
+];
+
+impl EventReader {
+    fn event(&mut self, data: &[u8]) {
+        if data == b"[DONE]" {
+            self.ended = true;
+            return;
+        }
+        if self.chat {
+            self.last_choice_finished |= memmem::find(data, b"\"finish_reason\":\"").is_some();
+        }
+        if self.passes_unread(data) {
+            return;
+        }
+        let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return };
+        let Event { kind, model, usage, error, service_tier, response } = event;
+        let last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
+        self.take(model, usage, service_tier);
+        if kind == Some("error") && error.is_none() {
+            self.fail(data);
+        }
+        if let Some(error) = error.filter(|raw| raw.get() != "null") {
+            self.fail(format!("{{\"error\":{}}}", error.get()).as_bytes());
+        }
+        if let Some(response) = response {
+            self.take(response.model, response.usage, response.service_tier);
+            if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
+                self.fail(format!("{{\"error\":{}}}", error.get()).as_bytes());
+            }
+        }
+        self.ended |= last;
+    }
+
+    /// Most events carry a token and nothing else: they are told apart without being parsed.
+    fn passes_unread(&self, data: &[u8]) -> bool {
+        let has = |needle: &[u8]| memmem::find(data, needle).is_some();
+        let first = self.found.model.is_none() && has(b"\"model\"");
+        let plain_chat = self.chat && (!has(b"\"usage\"") || has(b"\"usage\":null"));
+        let telling = if self.chat {
+            !plain_chat
+        } else {
+            has(b"\"usage\"")
+                || has(b"\"type\":\"error\"")
+                || has(b".done\"")
+                || has(b"completed\"")
+        };
+        !(first || telling || has(b"\"error\""))
+    }
+
+    fn take(
+        &mut self,
+        model: Option<std::borrow::Cow<'_, str>>,
+        usage: Option<&RawValue>,
+        tier: Option<std::borrow::Cow<'_, str>>,
+    ) {
+        if let Some(model) = model.filter(|m| !m.is_empty()) {
+            self.found.model = Some(model.into_owned());
+        }
+        if let Some(tier) = tier {
+            self.tier = Some(tier.into_owned());
+        }
+        // Some hosts repeat a running total in every chunk: the last word counts.
+        let usage = usage
+            .filter(|raw| raw.get() != "null")
+            .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+        if let Some(wire) = usage {
+            self.found.usage = openai_usage(&wire);
+        }
+    }
+
+    fn fail(&mut self, error: &[u8]) {
+        let error = &error[..error.len().min(ERROR_CAP)];
+        self.found.error = Some(String::from_utf8_lossy(error).into_owned());
+    }
+}
+
+impl AnswerReader for EventReader {
+    fn read(&mut self, chunk: &[u8]) -> Seen {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.push(chunk, |line| {
+            if let Some(data) = data(line) {
+                self.event(data);
+            }
+        });
+        self.lines = lines;
+        if self.ended { Seen::End } else { Seen::More }
+    }
+
+    fn finish(&mut self) -> Findings {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.finish(|line| {
+            if let Some(data) = data(line) {
+                self.event(data);
+            }
+        });
+        let mut found = std::mem::take(&mut self.found);
+        if let (Some(usage), Some(tier)) = (found.usage.as_mut(), &self.tier) {
+            usage.tier = service_tier(tier);
+        }
+        // Not every compatible host sends [DONE]; a finish reason or the usage is an end as well.
+        found.complete =
+            self.ended || (self.chat && (self.last_choice_finished || found.usage.is_some()));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use byok_domain::usage::ServiceTier;
+    use http::Method;
+
+    fn read(path: &str, events: bool, text: &str, step: usize) -> (Findings, bool) {
+        let route = super::super::routes::drop_in(&Method::POST, path);
+        let mut reader = reader(&route, events);
+        let mut end = false;
+        for chunk in text.as_bytes().chunks(step) {
+            end |= reader.read(chunk) == Seen::End;
+        }
+        (reader.finish(), end)
+    }
+
+    const CHAT: &str = "data: {\"id\":\"c1\",\"model\":\"gpt-5.4-2026-03-05\",\"choices\":[{\"delta\":{\"content\":\"hi\"}}],\"usage\":null}\n\n\
+        data: {\"id\":\"c1\",\"model\":\"gpt-5.4-2026-03-05\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n\
+        data: {\"id\":\"c1\",\"model\":\"gpt-5.4-2026-03-05\",\"service_tier\":\"priority\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":40,\"total_tokens\":140,\"prompt_tokens_details\":{\"cached_tokens\":64}}}\n\n\
+        data: [DONE]\n\n";
+    const RESPONSES: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r1\",\"model\":\"gpt-5.4\",\"usage\":null}}\n\n\
+        event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n\
+        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r1\",\"model\":\"gpt-5.4\",\"service_tier\":\"default\",\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":40,\"output_tokens_details\":{\"reasoning_tokens\":20}}}}\n\n";
+
+    #[test]
+    fn a_chat_stream_tells_usage_model_tier_and_end_however_it_is_cut() {
+        for step in 1..=CHAT.len() {
+            let (found, end) = read("chat/completions", true, CHAT, step);
+            let usage = found.usage.expect("usage");
+            assert_eq!((usage.input, usage.cache_read, usage.output), (36, 64, 40), "step {step}");
+            assert_eq!(usage.tier, ServiceTier::Priority);
+            assert_eq!(found.model.as_deref(), Some("gpt-5.4-2026-03-05"));
+            assert!(end && found.complete && found.error.is_none());
+        }
+    }
+
+    #[test]
+    fn a_responses_stream_tells_usage_in_its_last_event() {
+        for step in [1, 7, 64, RESPONSES.len()] {
+            let (found, end) = read("responses", true, RESPONSES, step);
+            let usage = found.usage.expect("usage");
+            assert_eq!((usage.input, usage.output, usage.reasoning), (36, 40, 20));
+            assert_eq!(found.model.as_deref(), Some("gpt-5.4"));
+            assert!(end && found.complete);
+        }
+    }
+
+    #[test]
+    fn a_stream_cut_before_its_end_is_incomplete() {
+        let cut = CHAT.find("finish_reason").expect("there") - 30;
+        for (path, text) in [
+            ("chat/completions", &CHAT[..cut]),
+            ("responses", &RESPONSES[..RESPONSES.len() - 120]),
+            ("chat/completions", ""),
+        ] {
+            let (found, end) = read(path, true, text, 16);
+            assert!(!end && !found.complete && found.usage.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_inside_a_stream_are_found() {
+        for (path, text) in [
+            ("chat/completions", "data: {\"error\":{\"message\":\"boom\",\"code\":502}}\n\n"),
+            (
+                "responses",
+                "data: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"boom\"}\n\n",
+            ),
+            (
+                "responses",
+                "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"boom\"},\"usage\":null}}\n\n",
+            ),
+        ] {
+            let (found, _) = read(path, true, text, 11);
+            assert!(found.error.as_deref().is_some_and(|e| e.contains("boom")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_document_tells_usage_model_errors_and_the_object_it_made() {
+        let (found, _) = read(
+            "embeddings",
+            false,
+            r#"{"data":[{"embedding":"AAAA"}],"model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+            10,
+        );
+        assert_eq!(found.usage.expect("usage").input, 8);
+        let (found, _) = read("batches", false, r#"{"id":"batch_1","error":null}"#, 4);
+        assert_eq!((found.object_id.as_deref(), found.error), (Some("batch_1"), None));
+        let (found, _) = read("chat/completions", false, r#"{"error":{"message":"boom"}}"#, 4);
+        assert!(found.error.is_some() && found.usage.is_none());
+        let (found, _) = read("audio/translations", false, r#"{"text":"hi","duration":2.5}"#, 4);
+        assert_eq!(found.usage.map(|u| u.audio_millis), Some(2500));
+    }
+
+    #[test]
+    fn the_last_word_on_usage_counts_and_nonsense_makes_it_unknown() {
+        let chunk =
+            |usage: &str| format!("data: {{\"model\":\"m\",\"choices\":[],\"usage\":{usage}}}\n\n");
+        let twice = chunk(r#"{"prompt_tokens":5,"completion_tokens":1}"#)
+            + &chunk(r#"{"prompt_tokens":5,"completion_tokens":9}"#);
+        assert_eq!(read("chat/completions", true, &twice, 50).0.usage.expect("usage").output, 9);
+        let nonsense = chunk(r#"{"prompt_tokens":-5,"completion_tokens":1}"#);
+        assert_eq!(read("chat/completions", true, &nonsense, 50).0.usage, None);
+    }
+}

@@ -1,0 +1,185 @@
+//! What a provider is to the rest of the system.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use byok_domain::{AnswerReader, ErrorClass, ProviderConfig, Usage};
+use byok_vault::ProviderSecret;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use thiserror::Error;
+
+use crate::openai::OpenAi;
+
+/// A provider's wire. Implementations hold no state: one value serves all calls.
+pub trait Provider: Send + Sync + 'static {
+    /// The name the API uses (`openai`).
+    fn id(&self) -> &'static str;
+
+    /// The name people use (`OpenAI`).
+    fn display_name(&self) -> &'static str;
+
+    /// The public base URL, in the form the provider's own SDK takes.
+    fn base_url(&self) -> &'static str;
+
+    /// What is wrong with a key's configuration, field by field; nothing when it is sound. The
+    /// address in `baseUrl` is judged by the egress guard, not here.
+    fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError>;
+
+    /// The operation of an envelope call (`chat/completions`).
+    fn envelope(&self, operation: &str) -> Option<Route>;
+
+    /// The operation behind a method and path of the drop-in routes. The path has no leading
+    /// slash and is relative to the base URL.
+    fn drop_in(&self, method: &Method, path: &str) -> Route;
+
+    /// Reads the few fields that are acted on, and makes the edits that are documented.
+    ///
+    /// # Errors
+    /// [`PayloadError`] when the payload is no JSON object.
+    fn prepare(&self, route: &Route, body: Bytes, ask_usage: bool)
+    -> Result<Payload, PayloadError>;
+
+    /// Writes the credential, and what the key's configuration adds, into the outgoing headers.
+    fn authorize(&self, config: &ProviderConfig, secret: &ProviderSecret, headers: &mut HeaderMap);
+
+    /// Request headers of the caller that may go upstream, beyond those every provider takes.
+    fn forwards_header(&self, name: &str) -> bool;
+
+    /// The cheapest call that proves a key: a GET on this path, relative to the base URL.
+    fn validation_path(&self) -> &'static str;
+
+    /// What the answer to the validation call says of the key.
+    fn judge(&self, status: StatusCode, body: &[u8]) -> Verdict;
+
+    /// What kind of failure an answer is. `body` may be its beginning only.
+    fn classify(&self, status: StatusCode, body: &[u8]) -> ErrorClass;
+
+    /// A reader for the answer to `route`; `events` says whether it is an event stream.
+    fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader>;
+}
+
+/// How a request's body is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// A JSON object, read for the fields that are acted on.
+    Json,
+    /// A multipart form, streamed through, its `model` field read in passing.
+    Multipart,
+    /// Anything or nothing, streamed through unread.
+    Opaque,
+}
+
+/// What an answer of an operation looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerShape {
+    /// A JSON document, or an event stream when one was asked for.
+    Json,
+    /// Bytes of another kind (audio, file contents).
+    Bytes,
+}
+
+/// What a call is: a name for logs and the rules that go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// As written in logs (`chat/completions`).
+    pub name: &'static str,
+    /// How the request's body is treated.
+    pub body: BodyKind,
+    /// What the answer looks like.
+    pub answer: AnswerShape,
+}
+
+/// A stored object that a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// `file` or `batch`.
+    pub kind: &'static str,
+    /// The provider's id for it.
+    pub id: String,
+}
+
+/// Where a call goes at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What it is.
+    pub operation: Operation,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, relative to the base URL, with a leading slash.
+    pub path: Cow<'static, str>,
+    /// The stored object it touches.
+    pub object: Option<ObjectRef>,
+    /// The kind of stored object that it makes.
+    pub makes: Option<&'static str>,
+    /// Whether it is one of the operations this system knows.
+    pub known: bool,
+}
+
+/// A request's JSON body, read and edited.
+#[derive(Debug)]
+pub struct Payload {
+    /// The body as it goes upstream, in pieces that share the memory of the one that came in.
+    pub pieces: Vec<Bytes>,
+    /// The model it names.
+    pub model: Option<Arc<str>>,
+    /// Whether it asks for an event stream.
+    pub stream: bool,
+    /// Whether usage was asked for on the caller's behalf, so that the extra chunk is hidden.
+    pub hide_usage: bool,
+    /// What the call will have used if the answer does not say: known from the request alone.
+    pub presumed: Option<Usage>,
+    /// Stored objects that the payload names.
+    pub objects: Vec<ObjectRef>,
+}
+
+/// The payload cannot be read.
+#[derive(Debug, Error)]
+pub enum PayloadError {
+    /// Not JSON, or not an object; says where.
+    #[error("the body is no JSON object: {0}")]
+    NotAnObject(String),
+}
+
+/// A field of the caller's and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's path, as in the API.
+    pub field: String,
+    /// One sentence that says what to send instead.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of `field`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// What the provider says of a key when asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is accepted.
+    Valid,
+    /// It is not accepted.
+    Invalid,
+    /// It is a real key without the permission that the check needs.
+    NoPermission,
+    /// It is a real key of an account without money or quota.
+    NoQuota,
+    /// The provider could not be asked.
+    Unreachable,
+    /// The provider answered something that says nothing of the key.
+    Inconclusive(u16),
+}
+
+/// Every provider there is.
+pub fn registry() -> &'static [&'static dyn Provider] {
+    &[&OpenAi]
+}
+
+/// The provider of that name.
+pub fn find(id: &str) -> Option<&'static dyn Provider> {
+    registry().iter().copied().find(|provider| provider.id() == id)
+}
