@@ -3,6 +3,11 @@
 //! Types are portable: text ids, `bigint` for milliseconds, tokens and picodollars, blobs for
 //! request ids, digests and sealed bytes. What only SQLite can say is in [`sqlite`].
 
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "the trait elides them, and async_trait takes no other spelling of its method"
+)]
+
 mod m0001_projects;
 mod m0002_keyring;
 mod m0003_provider_keys;

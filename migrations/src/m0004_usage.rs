@@ -9,7 +9,7 @@ pub(crate) struct Change;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // The id is a version 7 UUID: within a project the primary key is the order of time.
         let calls = Table::create()
             .table("calls")
@@ -50,8 +50,8 @@ impl MigrationTrait for Change {
             )
             .await?;
 
-        // A sum of costs is `cost_milli` thousandths of a dollar and `cost_pico` picodollars below
-        // one of those: neither part can overflow where a plain sum of picodollars would.
+        // A sum of costs is `cost_usd` whole dollars and `cost_pico` picodollars below one dollar:
+        // neither part overflows where a plain sum of picodollars would, at 9.2 million dollars.
         let hourly = Table::create()
             .table("usage_hourly")
             .col(ColumnDef::new("project_id").text().not_null())
@@ -62,18 +62,18 @@ impl MigrationTrait for Change {
             .col(ColumnDef::new("source").text().not_null())
             .col(ColumnDef::new("requests").big_integer().not_null())
             .col(ColumnDef::new("succeeded").big_integer().not_null())
-            .col(ColumnDef::new("metered").big_integer().not_null())
-            .col(ColumnDef::new("priced").big_integer().not_null())
-            .col(ColumnDef::new("unpriced").big_integer().not_null())
-            .col(ColumnDef::new("unpriced_tokens").big_integer().not_null())
             .col(ColumnDef::new("input_tokens").big_integer().not_null())
             .col(ColumnDef::new("output_tokens").big_integer().not_null())
             .col(ColumnDef::new("total_tokens").big_integer().not_null())
             .col(ColumnDef::new("cache_read_tokens").big_integer().not_null())
             .col(ColumnDef::new("cache_write_tokens").big_integer().not_null())
             .col(ColumnDef::new("reasoning_tokens").big_integer().not_null())
-            .col(ColumnDef::new("cost_milli").big_integer().not_null())
+            .col(ColumnDef::new("cost_usd").big_integer().not_null())
             .col(ColumnDef::new("cost_pico").big_integer().not_null())
+            .col(ColumnDef::new("priced_requests").big_integer().not_null())
+            .col(ColumnDef::new("unpriced_requests").big_integer().not_null())
+            .col(ColumnDef::new("unpriced_tokens").big_integer().not_null())
+            .col(ColumnDef::new("unknown_usage_requests").big_integer().not_null())
             .primary_key(
                 Index::create()
                     .col("project_id")

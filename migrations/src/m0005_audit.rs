@@ -9,7 +9,7 @@ pub(crate) struct Change;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
             .create_table(
                 Table::create()
