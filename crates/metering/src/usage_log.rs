@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use async_trait::async_trait;
-use byok_domain::CallRecord;
+use byok_domain::{CallRecord, ProjectId, ProviderId, RefId};
 use thiserror::Error;
 
 /// Where call records are kept and queried: a database.
@@ -35,12 +35,15 @@ pub trait UsageLog: Send + Sync {
 }
 
 /// What came of applying a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Records that are in the log since this batch.
     pub written: usize,
     /// Records that were in the log before it.
     pub repeated: usize,
+    /// Customers with a key whose status the batch changed: what is remembered of their keys for
+    /// that provider is out of date.
+    pub changed_keys: Vec<(ProjectId, ProviderId, RefId)>,
 }
 
 /// Why the usage log does not answer.
