@@ -1,5 +1,7 @@
 //! A project's own key, which seals its provider keys.
 
+use zeroize::ZeroizeOnDrop;
+
 use crate::kid::fingerprint;
 use crate::record::{self, Key};
 use crate::{Binding, ProviderSecret, VaultError};
@@ -25,6 +27,8 @@ pub struct DataKey {
     key: Key,
     kid: String,
 }
+
+impl ZeroizeOnDrop for DataKey {}
 
 impl DataKey {
     pub(crate) fn new(key: Key) -> Self {

@@ -1,0 +1,102 @@
+//! What a provider key lets out.
+
+use byok_vault::{InvalidSecret, ProviderSecret};
+
+use crate::{secret, text_of};
+
+fn refusal(text: &str) -> Option<InvalidSecret> {
+    ProviderSecret::parse(text.to_owned()).err()
+}
+
+#[test]
+fn only_visible_ascii_of_sane_length_is_a_key() {
+    for good in ["x", "sk-proj-abc_DEF-123", "AKIA/+=", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"] {
+        assert_eq!(text_of(&secret(good)), good);
+    }
+    assert_eq!(refusal(""), Some(InvalidSecret::Empty));
+    assert_eq!(refusal(&"k".repeat(8192)), None);
+    assert_eq!(refusal(&"k".repeat(8193)), Some(InvalidSecret::TooLong));
+    assert_eq!(refusal(&"k".repeat(200_000)), Some(InvalidSecret::TooLong));
+    for bad in [
+        "sk-a\r\nX-Evil: 1",
+        "sk-a\n",
+        "\nsk-a",
+        "sk-a\r",
+        "sk-a\0b",
+        "sk a",
+        " sk-a",
+        "sk-a ",
+        "sk-a\t",
+        "sk-\u{e9}",
+        "sk-\u{200b}a",
+        "\u{feff}sk-a",
+        "sk-\u{1f511}",
+        "sk-\u{7f}",
+        "sk-\u{85}",
+        "\u{ff53}k-a",
+        "\u{1b}[31msk",
+    ] {
+        assert_eq!(refusal(bad), Some(InvalidSecret::Unprintable), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_header_is_marked_sensitive_and_holds_prefix_and_key() {
+    let header = secret("sk-0123456789").header_value("Bearer ");
+    assert!(header.is_sensitive());
+    assert_eq!(header.as_bytes(), b"Bearer sk-0123456789");
+    assert_eq!(format!("{header:?}"), "Sensitive");
+}
+
+#[test]
+fn the_hint_is_the_last_four_of_a_long_key_and_nothing_of_a_short_one() {
+    assert_eq!(secret("sk-0123456789abcdefWXYZ").hint().as_str(), "…WXYZ");
+    assert_eq!(secret("sk-short").hint().as_str(), "…");
+}
+
+#[test]
+fn an_echoed_key_is_masked_wherever_it_stands_and_nothing_else_is() {
+    let key = secret("sk-0123456789");
+    let stars = "*".repeat(13);
+    for (text, masked) in [
+        ("sk-0123456789", Some(stars.clone())),
+        (
+            "{\"error\": \"bad key sk-0123456789.\"}",
+            Some(format!("{{\"error\": \"bad key {stars}.\"}}")),
+        ),
+        ("sk-0123456789sk-0123456789", Some(stars.repeat(2))),
+        (
+            "sk-0123456789 sk-0123456788 sk-0123456789",
+            Some(format!("{stars} sk-0123456788 {stars}")),
+        ),
+        ("é sk-0123456789 é", Some(format!("é {stars} é"))),
+        ("sk-012345678", None),
+        ("SK-0123456789", None),
+        ("", None),
+    ] {
+        let found = key.mask_in(text.as_bytes());
+        assert_eq!(found.as_deref(), masked.as_ref().map(String::as_bytes), "{text}");
+        assert_eq!(key.find_in(text.as_bytes()), masked.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn a_masked_text_never_holds_the_key_even_where_it_overlaps_itself() {
+    let key = secret("abababab");
+    for length in 0..40 {
+        let text: String = "ab".chars().cycle().take(length).collect();
+        let masked = key.mask_in(text.as_bytes());
+        assert_eq!(masked.is_some(), length >= 8, "{length}");
+        if let Some(masked) = masked {
+            assert_eq!(masked.len(), length);
+            assert!(!key.find_in(&masked), "{length}");
+        }
+    }
+}
+
+#[test]
+fn the_dummy_keys_of_self_hosted_endpoints_do_not_spoil_their_answers() {
+    for dummy in ["a", "none", "EMPTY", "ollama"] {
+        assert_eq!(secret(dummy).mask_in(b"a none EMPTY ollama"), None, "{dummy}");
+    }
+}
