@@ -1,1 +1,29 @@
-//! Prices per model and the exact cost of a call.
+//! What a call costs at list price: price rows, tables of them, and the order they are asked in.
+//!
+//! Prices are written as the providers publish them, in USD per 1,000,000 tokens (fields named
+//! `per…` in USD for one unit, `webSearchPer1k` for a thousand searches), and kept as integers
+//! fine enough to hold every published price exactly. A cost is summed exactly and rounded once,
+//! half to even, to picodollars.
+//!
+//! A model is looked up in the project's overrides, then in the operator's table, then in the
+//! built-in one ([`PriceBook::find`]); a row found is the whole truth about its model: what it
+//! does not say is not taken from a table further down.
+
+mod alias;
+mod book;
+mod cost;
+mod decimal;
+mod entries;
+mod field;
+mod merge;
+mod prices;
+mod table;
+
+pub use book::PriceBook;
+pub use field::{Base, Field, Tier};
+pub use merge::FieldError;
+pub use prices::Prices;
+pub use table::{PriceTable, PricingError};
+
+#[cfg(test)]
+mod tests;

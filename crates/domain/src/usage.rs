@@ -22,6 +22,9 @@ pub struct Usage {
     /// Input tokens written to a cache that lives an hour.
     #[serde(rename = "cw1", skip_serializing_if = "zero")]
     pub cache_write_1h: u64,
+    /// Input tokens written to a cache that lives twelve hours.
+    #[serde(rename = "cw12", skip_serializing_if = "zero")]
+    pub cache_write_12h: u64,
     /// Output tokens, reasoning included.
     #[serde(rename = "o", skip_serializing_if = "zero")]
     pub output: u64,
@@ -65,6 +68,8 @@ pub enum ServiceTier {
     Flex,
     /// Faster and dearer.
     Priority,
+    /// Fastest and dearest.
+    Ultrafast,
     /// Asynchronous batch.
     Batch,
 }
@@ -83,14 +88,12 @@ fn zero(value: &u64) -> bool {
 impl Usage {
     /// All input tokens: uncached, read from and written to caches.
     pub fn input_total(&self) -> u64 {
-        self.input
-            .saturating_add(self.cache_read)
-            .saturating_add(self.cache_write_total())
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write_total())
     }
 
     /// All tokens written to caches.
     pub fn cache_write_total(&self) -> u64 {
-        self.cache_write.saturating_add(self.cache_write_1h)
+        self.cache_write.saturating_add(self.cache_write_1h).saturating_add(self.cache_write_12h)
     }
 
     /// Everything the provider bills as tokens.
@@ -117,8 +120,10 @@ pub struct Findings {
     pub model: Option<String>,
     /// The id of the stored object it made (file, batch), if it made one.
     pub object_id: Option<String>,
-    /// An error inside an answer of status 200.
+    /// An error inside an answer of status 200, as JSON in the provider's own words.
     pub error: Option<String>,
+    /// Events with data that a stream carried: about as many as it carried tokens.
+    pub events: u64,
     /// Whether a stream reached its own end marker; always true for answers that have none.
     pub complete: bool,
 }

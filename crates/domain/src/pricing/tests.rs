@@ -1,0 +1,1 @@
+//! Golden costs, look-ups and patches.
