@@ -78,7 +78,8 @@ impl KeyHint {
     /// The hint of `key`.
     pub fn of(key: &str) -> Self {
         let count = key.chars().count();
-        let tail: String = if count >= 20 { key.chars().skip(count - 4).collect() } else { String::new() };
+        let tail: String =
+            if count >= 20 { key.chars().skip(count - 4).collect() } else { String::new() };
         Self(format!("…{tail}"))
     }
 
