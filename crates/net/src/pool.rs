@@ -1,0 +1,277 @@
+//! Idle connections of one thread, kept apart by origin and, for a customer's origin, by project.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, client::conn::http1::SendRequest};
+use tokio::task::AbortHandle;
+
+use crate::{
+    alarm::Alarm,
+    send_body::{Outgoing, Upload},
+    send_error::SendError,
+    target::Base,
+};
+
+/// Sweeps in the time an idle connection is kept.
+const SWEEPS: u32 = 9;
+
+/// Most customers' origins remembered by a thread, and most idle connections kept for each.
+const CUSTOMER_ORIGINS: usize = 1024;
+const CUSTOMER_IDLE: usize = 16;
+
+/// Most idle connections kept for one of the operator's origins.
+const TRUSTED_IDLE: usize = 1024;
+
+/// With whom a connection may be shared.
+#[derive(PartialEq, Eq, Hash, Clone)]
+struct Destination {
+    project: Option<Arc<str>>,
+    origin: Arc<str>,
+}
+
+impl Destination {
+    fn of(base: &Base) -> Self {
+        let project = match base {
+            Base::Trusted(_) => None,
+            Base::Customer { project, .. } => Some(Arc::clone(project)),
+        };
+        Self { project, origin: Arc::clone(&base.endpoint().origin) }
+    }
+}
+
+/// One thread's idle connections.
+///
+/// The locks are here because the runtime may move a call to another thread between its head and
+/// its body; where it cannot (a runtime per thread, as the server has) nobody ever waits for them.
+#[derive(Default)]
+pub(crate) struct Pool {
+    slots: Mutex<HashMap<Destination, Arc<Slot>>>,
+    sweeps: Arc<AtomicU32>,
+    swept: AtomicBool,
+}
+
+impl Pool {
+    /// The connections that a call to this base may use.
+    pub(crate) fn slot(&self, base: &Base) -> Arc<Slot> {
+        let destination = Destination::of(base);
+        let now = self.sweeps.load(Ordering::Relaxed);
+        let mut slots = lock(&self.slots);
+        if let Some(slot) = slots.get(&destination) {
+            slot.used.store(now, Ordering::Relaxed);
+            return Arc::clone(slot);
+        }
+        if destination.project.is_some() {
+            make_room(&mut slots);
+        }
+        let capacity = if destination.project.is_some() { CUSTOMER_IDLE } else { TRUSTED_IDLE };
+        let slot = Arc::new(Slot {
+            idle: Mutex::default(),
+            used: now.into(),
+            sweeps: Arc::clone(&self.sweeps),
+            capacity,
+        });
+        slots.insert(destination, Arc::clone(&slot));
+        slot
+    }
+
+    /// Starts the sweeper of this pool unless it runs. Called for each new connection.
+    pub(crate) fn keep_swept(self: &Arc<Self>, keep: Duration) {
+        if self.swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let sweeper = Sweeper(Arc::downgrade(self));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(keep / SWEEPS).await;
+                match sweeper.0.upgrade() {
+                    Some(pool) if pool.sweep() => {}
+                    _ => return,
+                }
+            }
+        });
+    }
+
+    /// Closes what has been idle too long; false once there is nothing left to watch.
+    fn sweep(&self) -> bool {
+        let now = self.sweeps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut slots = lock(&self.slots);
+        slots.retain(|_, slot| {
+            lock(&slot.idle).retain(|connection| connection.is_worth_keeping(now));
+            Arc::strong_count(slot) > 1 || !lock(&slot.idle).is_empty()
+        });
+        !slots.is_empty()
+    }
+}
+
+/// Forgets the customer's origin that was called the longest time ago, if there are too many.
+fn make_room(slots: &mut HashMap<Destination, Arc<Slot>>) {
+    if slots.len() < CUSTOMER_ORIGINS {
+        return;
+    }
+    let customers = slots.iter().filter(|(destination, _)| destination.project.is_some());
+    let oldest = customers.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+    if let Some(oldest) = oldest.map(|(destination, _)| destination.clone()) {
+        slots.remove(&oldest);
+    }
+}
+
+/// Lets the next connection start a new sweeper, however this one ends.
+struct Sweeper(Weak<Pool>);
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.swept.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The idle connections to one destination.
+pub(crate) struct Slot {
+    idle: Mutex<Vec<Connection>>,
+    /// The sweep before the last call began.
+    used: AtomicU32,
+    /// The pool's clock: it ticks once a sweep, and reading it costs nothing.
+    sweeps: Arc<AtomicU32>,
+    capacity: usize,
+}
+
+impl Slot {
+    /// The connection that was idle the shortest time, so that the others may age and go.
+    pub(crate) fn take(&self) -> Option<Connection> {
+        let mut idle = lock(&self.idle);
+        for at in (0..idle.len()).rev() {
+            if idle[at].sender.is_ready() {
+                return Some(idle.remove(at));
+            }
+            if idle[at].sender.is_closed() {
+                idle.remove(at);
+            }
+        }
+        None
+    }
+
+    fn put(&self, mut connection: Connection) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        connection.idle_since = self.sweeps.load(Ordering::Relaxed);
+        let mut idle = lock(&self.idle);
+        if idle.len() < self.capacity {
+            idle.push(connection);
+        }
+    }
+}
+
+/// An open connection and the task that drives it; dropping it closes the socket.
+pub(crate) struct Connection {
+    sender: SendRequest<Outgoing>,
+    alarm: Alarm,
+    task: AbortHandle,
+    idle_since: u32,
+}
+
+impl Connection {
+    pub(crate) fn new(sender: SendRequest<Outgoing>, alarm: Alarm, task: AbortHandle) -> Self {
+        Self { sender, alarm, task, idle_since: 0 }
+    }
+
+    /// A connection put back with its exchange unfinished (an answer before the end of a long
+    /// upload) gets the time to the next sweep but one to finish.
+    fn is_worth_keeping(&self, now: u32) -> bool {
+        let age = now.wrapping_sub(self.idle_since);
+        age <= SWEEPS && (age <= 1 || self.sender.is_ready())
+    }
+}
+
+impl Drop for Connection {
+    /// Dropping the sender alone would let hyper finish what it writes first: a provider would
+    /// bill for an answer nobody reads any more.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A connection in use. Dropped, it closes the connection; given back, it keeps it.
+pub(crate) struct Lease {
+    connection: Connection,
+    slot: Arc<Slot>,
+}
+
+/// Why an exchange got no answer.
+pub(crate) enum Failure {
+    /// The connection was gone before a byte was written; here is the request.
+    NotSent(Box<Request<Outgoing>>),
+    /// No going back.
+    Final(SendError),
+}
+
+impl Lease {
+    pub(crate) fn new(connection: Connection, slot: Arc<Slot>) -> Self {
+        Self { connection, slot }
+    }
+
+    /// Keeps the connection for the next call.
+    pub(crate) fn give_back(self) {
+        self.slot.put(self.connection);
+    }
+
+    /// Sends the request and waits for the head of the answer. The wait starts anew whenever a
+    /// piece of a streamed body has been taken.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<Outgoing>,
+        upload: Option<&Upload>,
+        first_byte: Duration,
+    ) -> Result<Response<Incoming>, Failure> {
+        let Connection { sender, alarm, .. } = &mut self.connection;
+        let mut answer = pin!(sender.try_send_request(request));
+        alarm.set(first_byte);
+        let answer = poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            while alarm.poll(cx).is_ready() {
+                if !upload.is_some_and(Upload::moved) {
+                    return Poll::Ready(None);
+                }
+                alarm.set(first_byte);
+            }
+            Poll::Pending
+        });
+        match answer.await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(mut error)) => Err(match error.take_message() {
+                Some(request) => Failure::NotSent(Box::new(request)),
+                None => Failure::Final(error.into_error().into()),
+            }),
+            None => Err(Failure::Final(SendError::Timeout { sent: true })),
+        }
+    }
+
+    /// Starts a wait within the answer's body.
+    pub(crate) fn start_waiting(&mut self, limit: Duration) {
+        self.connection.alarm.set(limit);
+    }
+
+    /// Ready once that wait has taken too long.
+    pub(crate) fn poll_waited_too_long(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        self.connection.alarm.poll(cx)
+    }
+}
+
+/// Nothing panics while it holds one of these locks, so a poisoned one is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
