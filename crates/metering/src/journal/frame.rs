@@ -1,0 +1,106 @@
+//! How a record lies in a file: a head of fixed size, then its JSON.
+//!
+//! ```text
+//! 0   length of the payload, u32 LE        8   sequence number, u64 LE
+//! 4   CRC-32 of payload, length,           16  acknowledged through, u64 LE
+//!     sequence and acknowledgement, LE     24  payload
+//! ```
+//! "Acknowledged through" is the highest sequence number whose caller had been told that it is
+//! durable once this frame was written. It is what tells a torn tail, which nobody was promised,
+//! from the loss of a record that somebody was. A frame without payload, a mark, only says that.
+
+use byok_domain::CallRecord;
+use crc32fast::Hasher;
+
+/// Bytes before the payload.
+pub(crate) const HEAD: usize = 24;
+/// The largest payload in bytes; a longer length in a file is damage.
+pub(crate) const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A whole frame as read from a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) seq: u64,
+    pub(crate) acked: u64,
+    pub(crate) payload: &'a [u8],
+}
+
+/// A frame whose place in the sequence is not known yet, in a buffer that is used again.
+#[derive(Default)]
+pub(crate) struct FrameBuffer {
+    bytes: Vec<u8>,
+    payload_crc: Hasher,
+}
+
+impl FrameBuffer {
+    pub(crate) const fn is_within_limit(&self) -> bool {
+        self.bytes.len() <= HEAD + MAX_PAYLOAD
+    }
+
+    /// Takes the payload. The checksum's larger part is done here, outside any lock.
+    pub(crate) fn fill(&mut self, record: &CallRecord) -> Result<(), serde_json::Error> {
+        self.bytes.clear();
+        self.bytes.resize(HEAD, 0);
+        serde_json::to_writer(&mut self.bytes, record)?;
+        self.payload_crc = Hasher::new();
+        self.payload_crc.update(&self.bytes[HEAD..]);
+        Ok(())
+    }
+
+    /// Gives the frame its place; returns its bytes.
+    pub(crate) fn place(&mut self, seq: u64, acked: u64) -> &[u8] {
+        seal(&mut self.bytes, self.payload_crc.clone(), seq, acked);
+        &self.bytes
+    }
+}
+
+/// A mark: everything through `seq` was acknowledged.
+pub(crate) fn mark(seq: u64) -> [u8; HEAD] {
+    let mut bytes = [0; HEAD];
+    seal(&mut bytes, Hasher::new(), seq, seq);
+    bytes
+}
+
+/// The size of the frame that `head` starts, or `None` when it cannot be the start of one.
+pub(crate) fn size(head: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*head.first_chunk()?) as usize;
+    (length <= MAX_PAYLOAD).then_some(HEAD + length)
+}
+
+/// The frame at the start of `bytes`, if a whole and sound one is there.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Frame<'_>> {
+    let frame = bytes.get(..size(bytes)?)?;
+    let (head, payload) = frame.split_first_chunk::<HEAD>()?;
+    let mut crc = Hasher::new();
+    crc.update(payload);
+    (head[4..8] == checksum(crc, head).to_le_bytes()).then(|| Frame {
+        seq: seq_of(head),
+        acked: acked_of(head),
+        payload,
+    })
+}
+
+/// The sequence number that a head claims.
+pub(crate) fn seq_of(head: &[u8; HEAD]) -> u64 {
+    u64::from_le_bytes(*head[8..].first_chunk().expect("8 bytes of 16"))
+}
+
+fn acked_of(head: &[u8; HEAD]) -> u64 {
+    u64::from_le_bytes(*head[16..].first_chunk().expect("8 bytes of 8"))
+}
+
+fn seal(frame: &mut [u8], payload_crc: Hasher, seq: u64, acked: u64) {
+    let (head, payload) = frame.split_first_chunk_mut::<HEAD>().expect("a frame has a head");
+    let length = u32::try_from(payload.len()).expect("payloads are limited");
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[8..16].copy_from_slice(&seq.to_le_bytes());
+    head[16..].copy_from_slice(&acked.to_le_bytes());
+    let crc = checksum(payload_crc, head);
+    head[4..8].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn checksum(mut payload_crc: Hasher, head: &[u8; HEAD]) -> u32 {
+    payload_crc.update(&head[..4]);
+    payload_crc.update(&head[8..]);
+    payload_crc.finalize()
+}
