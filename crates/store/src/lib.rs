@@ -1,1 +1,51 @@
-//! Placeholder
+//! Rows and queries: projects, tokens, sealed provider keys, usage, the audit log.
+//!
+//! May depend on `domain`, `vault` (for sealed records and digests), `metering` and `gateway` (for
+//! the ports they declare) and `migrations`; with those it is alone in naming a database. It moves
+//! sealed keys and never opens one.
+//!
+//! [`Database`] is an open file of a known schema, with what the installation itself keeps there.
+//! [`Store`] is a database with the key of its audit log: whoever holds one can change things,
+//! since every change is written to the log in the transaction that makes it. Every method on what
+//! belongs to a tenant takes the project first; no query goes without one.
+
+mod api_keys;
+mod audit;
+mod by;
+mod calls;
+mod column;
+mod database;
+mod directory;
+mod entity;
+mod error;
+mod export;
+mod filter;
+mod ingest;
+mod keyring;
+mod listing;
+mod origins;
+mod pricing;
+mod projects;
+mod provider_keys;
+mod statement;
+mod stats;
+mod store;
+mod usage;
+
+pub use api_keys::{ApiKeyRow, NewApiKey};
+pub use audit::{AuditEntry, AuditFault, AuditFilter, AuditHead, AuditReport, BadEntry};
+pub use by::By;
+pub use calls::{Call, CallPage, CallRange};
+pub use database::Database;
+pub use error::StoreError;
+pub use export::CallExport;
+pub use filter::{CallFilter, UsageFilter};
+pub use keyring::{KeyringCheck, KidUse, Rewrapped};
+pub use listing::{Listing, Page};
+pub use projects::{NewProject, Project, ProjectChange};
+pub use provider_keys::{ConnectKey, Connected, KeyFilter, ProviderKeyRow, Replace, Verdict};
+pub use stats::{Stats, Window};
+pub use store::Store;
+pub use usage::{
+    DayUsage, ModelUsage, ProviderUsage, RefIdUsage, SourceUsage, UnknownModel, Usage,
+};

@@ -1,0 +1,13 @@
+//! Rows as the database holds them, a module a table. Nothing outside this crate sees one.
+
+#![expect(unreachable_pub, reason = "the derives make public items")]
+
+pub mod api_keys;
+pub mod audit_log;
+pub mod calls;
+pub mod data_keys;
+pub mod keyring_checks;
+pub mod projects;
+pub mod provider_keys;
+pub mod provider_objects;
+pub mod roots;

@@ -1,0 +1,50 @@
+//! Why the store does not do what it was asked.
+
+use sea_orm::DbErr;
+use thiserror::Error;
+
+/// Why the store does not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// What is to be changed is not there, or not in that project.
+    #[error("the {0} does not exist")]
+    NotFound(&'static str),
+    /// The customer has a working key there, and the caller may not replace one.
+    #[error("the customer has a working key for this provider under this label")]
+    KeyExists,
+    /// Something else has this id or digest already.
+    #[error("the {0} exists already")]
+    Taken(&'static str),
+    /// The address of the database is not one that can be opened.
+    #[error("the database URL cannot be used: {0}")]
+    Url(&'static str),
+    /// The SQLite library in this build can damage a database in WAL mode.
+    #[error("SQLite {found} is too old: versions before 3.51.3 can damage a database in WAL mode")]
+    OldSqlite {
+        /// The version that the library reports.
+        found: String,
+    },
+    /// A newer release of this software has changed the schema.
+    #[error("the database was changed by a newer release ({change}); start that release instead")]
+    NewerSchema {
+        /// The first schema change that this build does not know.
+        change: String,
+    },
+    /// A row holds what this software never writes.
+    #[error("a row of {table} is damaged: {why}")]
+    Damaged {
+        /// The table it is in.
+        table: &'static str,
+        /// What cannot be read.
+        why: String,
+    },
+    /// The database cannot be reached or fails.
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+}
+
+impl StoreError {
+    pub(crate) fn damaged(table: &'static str, why: impl Into<String>) -> Self {
+        Self::Damaged { table, why: why.into() }
+    }
+}

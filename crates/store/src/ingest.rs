@@ -1,0 +1,86 @@
+//! Call records from the journal into the log, the roll-ups and what is known of keys.
+
+mod batch;
+mod call_rows;
+mod key_uses;
+mod objects;
+mod positions;
+mod roll_ups;
+mod rows;
+mod verdicts;
+
+use async_trait::async_trait;
+use byok_domain::CallRecord;
+use byok_metering::{Applied, UsageLog, UsageLogError};
+use sea_orm::DatabaseTransaction;
+
+use self::batch::Batch;
+use self::call_rows::Inserted;
+use crate::{Store, StoreError};
+
+#[async_trait]
+impl UsageLog for Store {
+    async fn applied(&self, journal: &str) -> Result<u64, UsageLogError> {
+        positions::of(self.database().reader(), journal).await.map_err(UsageLogError::unavailable)
+    }
+
+    async fn apply(
+        &self,
+        journal: &str,
+        last_seq: u64,
+        records: &[CallRecord],
+    ) -> Result<Applied, UsageLogError> {
+        self.ingest(journal, last_seq, records).await.map_err(UsageLogError::unavailable)
+    }
+}
+
+impl Store {
+    async fn ingest(
+        &self,
+        journal: &str,
+        last_seq: u64,
+        records: &[CallRecord],
+    ) -> Result<Applied, StoreError> {
+        let transaction = self.database().begin().await?;
+        let done = positions::of(&transaction, journal).await?;
+        let fresh = unapplied(records, last_seq, done);
+        // Nearly always every record is new, and whole rows of rows go in at once. When one is
+        // not, all is undone and the records go in one by one, each telling whether it was new.
+        let batch = Batch::of(fresh);
+        let (transaction, batch) = match call_rows::insert_all(&transaction, &batch).await? {
+            Inserted::All => (transaction, batch),
+            Inserted::NotAll => {
+                transaction.rollback().await?;
+                let transaction = self.database().begin().await?;
+                let new = call_rows::insert_each(&transaction, batch).await?;
+                (transaction, new)
+            }
+        };
+        let changed_keys = self.fold(&transaction, &batch).await?;
+        positions::advance(&transaction, journal, last_seq.max(done)).await?;
+        transaction.commit().await?;
+        let written = batch.len();
+        Ok(Applied { written, repeated: records.len() - written, changed_keys })
+    }
+
+    /// Everything that follows from calls that are new to the log.
+    async fn fold(
+        &self,
+        transaction: &DatabaseTransaction,
+        batch: &Batch<'_>,
+    ) -> Result<Vec<ChangedKey>, StoreError> {
+        roll_ups::add(transaction, batch).await?;
+        objects::bind(transaction, batch).await?;
+        key_uses::add(transaction, batch).await?;
+        verdicts::record(transaction, self.audit_key(), batch).await
+    }
+}
+
+/// A customer with a key whose status changed.
+type ChangedKey = (byok_domain::ProjectId, byok_domain::ProviderId, byok_domain::RefId);
+
+/// The records above the journal's position, of records whose numbers end at `last_seq`.
+fn unapplied(records: &[CallRecord], last_seq: u64, done: u64) -> &[CallRecord] {
+    let above = usize::try_from(last_seq.saturating_sub(done)).unwrap_or(usize::MAX);
+    &records[records.len().saturating_sub(above)..]
+}

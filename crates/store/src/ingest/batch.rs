@@ -1,0 +1,74 @@
+//! The records of one transaction, in the form they are kept in.
+
+use std::borrow::Cow;
+
+use byok_domain::{CallRecord, Timestamp, Usage};
+
+use crate::filter::time_of;
+
+/// More tokens than any call has. What an address of the customer's choosing reports is held
+/// there, so that no sum of calls passes 64 bits.
+const MOST_TOKENS: u64 = 10_000_000_000;
+
+/// Call records that go into the log together.
+#[derive(Debug, Default)]
+pub(super) struct Batch<'a> {
+    records: Vec<Cow<'a, CallRecord>>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn of(records: &'a [CallRecord]) -> Self {
+        Self { records: records.iter().map(bounded).collect() }
+    }
+
+    pub(super) fn from_kept(records: Vec<Cow<'a, CallRecord>>) -> Self {
+        Self { records }
+    }
+
+    pub(super) fn into_kept(self) -> Vec<Cow<'a, CallRecord>> {
+        self.records
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CallRecord> {
+        self.records.iter().map(AsRef::as_ref)
+    }
+}
+
+/// A record as it is kept. Its time is the one that its id carries, which the log is sorted by.
+fn bounded(record: &CallRecord) -> Cow<'_, CallRecord> {
+    let at = time_of(&record.id);
+    let too_much = record
+        .usage
+        .is_some_and(|usage| usage.total() > MOST_TOKENS || usage.reasoning > MOST_TOKENS);
+    if at == record.at && !too_much && record.model.as_deref() != Some("") {
+        return Cow::Borrowed(record);
+    }
+    let mut kept = record.clone();
+    kept.at = at;
+    kept.usage = kept.usage.map(held);
+    kept.model = kept.model.filter(|model| !model.is_empty());
+    Cow::Owned(kept)
+}
+
+/// Each count at most its share of [`MOST_TOKENS`].
+fn held(usage: Usage) -> Usage {
+    let most = |tokens: u64| tokens.min(MOST_TOKENS);
+    Usage {
+        input: most(usage.input),
+        cache_read: most(usage.cache_read),
+        cache_write: most(usage.cache_write),
+        cache_write_1h: most(usage.cache_write_1h),
+        output: most(usage.output),
+        reasoning: most(usage.reasoning),
+        ..usage
+    }
+}
+
+/// Milliseconds of a record's time.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millis()
+}

@@ -1,0 +1,86 @@
+//! Rows of the request log.
+
+use byok_domain::{CallRecord, PicoUsd, Usage};
+use sea_orm::{ConnectionTrait, Value};
+
+use super::batch::Batch;
+use super::rows::execute_rows;
+use crate::StoreError;
+
+const HEAD: &str = "INSERT INTO calls (project_id, id, ref_id, provider, model, operation, \
+    key_id, source, status, error, streamed, input_tokens, output_tokens, total_tokens, \
+    cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_estimated, \
+    customer_reported, cost_pico, latency_ms, first_byte_ms) VALUES";
+const COLUMNS: usize = 22;
+const TAIL: &str = " ON CONFLICT (project_id, id) DO NOTHING";
+
+/// Whether all records were new to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inserted {
+    All,
+    /// Some were there before; which ones is not known.
+    NotAll,
+}
+
+/// Writes all records into the log, many at a time.
+pub(super) async fn insert_all(
+    connection: &impl ConnectionTrait,
+    batch: &Batch<'_>,
+) -> Result<Inserted, StoreError> {
+    let records: Vec<_> = batch.iter().collect();
+    let rows = records.into_iter().map(row);
+    let inserted = execute_rows(connection, HEAD, COLUMNS, TAIL, rows).await?;
+    let all = usize::try_from(inserted) == Ok(batch.len());
+    Ok(if all { Inserted::All } else { Inserted::NotAll })
+}
+
+/// Writes all records into the log, one at a time. Returns those that were new to it.
+pub(super) async fn insert_each<'a>(
+    connection: &impl ConnectionTrait,
+    batch: Batch<'a>,
+) -> Result<Batch<'a>, StoreError> {
+    let mut new = Vec::with_capacity(batch.len());
+    for record in batch.into_kept() {
+        let row = std::iter::once(row(&record));
+        if execute_rows(connection, HEAD, COLUMNS, TAIL, row).await? > 0 {
+            new.push(record);
+        }
+    }
+    Ok(Batch::from_kept(new))
+}
+
+fn row(record: &CallRecord) -> Vec<Value> {
+    let usage = record.usage.as_ref();
+    let tokens = |count: fn(&Usage) -> u64| Value::from(usage.map(|usage| integer(count(usage))));
+    let row = vec![
+        record.project.as_str().into(),
+        record.id.as_bytes().to_vec().into(),
+        record.ref_id.as_str().into(),
+        record.provider.as_str().into(),
+        record.model.as_deref().into(),
+        (*record.operation).into(),
+        record.key.as_ref().map(|key| key.as_str()).into(),
+        record.source.as_str().into(),
+        i32::from(record.status).into(),
+        record.error.map(|error| error.as_str()).into(),
+        record.streamed.into(),
+        tokens(Usage::input_total),
+        tokens(|usage| usage.output),
+        tokens(Usage::total),
+        tokens(|usage| usage.cache_read),
+        tokens(Usage::cache_write_total),
+        tokens(|usage| usage.reasoning),
+        record.usage_estimated.into(),
+        record.customer_reported.into(),
+        record.cost.map(PicoUsd::as_pico).into(),
+        i64::from(record.latency_ms).into(),
+        record.first_byte_ms.map(i64::from).into(),
+    ];
+    debug_assert_eq!(row.len(), COLUMNS, "a value for each column");
+    row
+}
+
+/// A count as a column; a batch holds none that does not fit.
+pub(super) fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,35 @@
+//! Objects that providers made, bound to the customers they were made for.
+
+use sea_orm::ConnectionTrait;
+
+use super::batch::Batch;
+use super::rows::execute_rows;
+use crate::StoreError;
+
+const HEAD: &str =
+    "INSERT INTO provider_objects (project_id, provider, kind, object_id, ref_id, key_id) VALUES";
+/// Whose an object is does not change.
+const TAIL: &str = " ON CONFLICT (project_id, provider, kind, object_id) DO NOTHING";
+
+/// Binds the objects that the calls made.
+pub(super) async fn bind(
+    connection: &impl ConnectionTrait,
+    batch: &Batch<'_>,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = batch
+        .iter()
+        .filter_map(|record| {
+            let object = record.object.as_ref()?;
+            Some(vec![
+                record.project.as_str().into(),
+                record.provider.as_str().into(),
+                (*object.kind).into(),
+                object.id.as_str().into(),
+                record.ref_id.as_str().into(),
+                record.key.as_ref().map(|key| key.as_str()).into(),
+            ])
+        })
+        .collect();
+    execute_rows(connection, HEAD, 6, TAIL, rows.into_iter()).await?;
+    Ok(())
+}
