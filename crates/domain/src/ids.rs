@@ -155,6 +155,11 @@ impl RequestId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
+    /// Writes the id into `buffer`, without an allocation.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+        self.0.as_hyphenated().encode_lower(buffer)
+    }
+
     /// The 16 bytes, in an order that sorts by time.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

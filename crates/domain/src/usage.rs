@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ErrorClass;
+
 /// Tokens and other billable units of one call, in disjoint buckets.
 ///
 /// `input` is what was neither read from nor written to a cache; `reasoning` is inside `output`;
@@ -120,8 +122,8 @@ pub struct Findings {
     pub model: Option<String>,
     /// The id of the stored object it made (file, batch), if it made one.
     pub object_id: Option<String>,
-    /// An error inside an answer of status 200, as JSON in the provider's own words.
-    pub error: Option<String>,
+    /// The class of an error inside an answer of status 200.
+    pub error: Option<ErrorClass>,
     /// Events with data that a stream carried: about as many as it carried tokens.
     pub events: u64,
     /// Whether a stream reached its own end marker; always true for answers that have none.

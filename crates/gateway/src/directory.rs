@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use byok_domain::credential::{ApiKey, Environment};
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
-use byok_domain::{KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp};
+use byok_domain::routing::Candidate;
+use byok_domain::{
+    KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
+};
 use byok_vault::{SealedDataKey, SealedSecret, TokenDigest};
 use thiserror::Error;
 
@@ -50,6 +53,18 @@ pub struct StoredKey {
     pub sealed: SealedSecret,
     /// Counts the times it was replaced; the seal is bound to it.
     pub version: u32,
+}
+
+impl StoredKey {
+    /// What routing needs to know of it.
+    pub fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            id: &self.id,
+            priority: self.priority,
+            created_at: self.created_at,
+            status: self.status,
+        }
+    }
 }
 
 /// Whose a stored object at a provider is.

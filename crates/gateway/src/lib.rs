@@ -2,7 +2,29 @@
 //!
 //! May use every crate below it; never names a database. What it needs to know it asks through the
 //! port [`Directory`], and remembers in caches that whoever changes a row invalidates.
+//!
+//! In reading order: [`Gateway`] holds what all calls share; [`Call`] goes in; `call` is the story
+//! of one; [`Answer`] comes out.
 
+mod ambient;
+mod answer;
+mod call;
 pub mod directory;
+mod error;
+mod explain;
+mod gateway;
+mod headers;
+pub mod multipart;
+mod prefixed;
+mod remembered;
+mod request;
+mod upload;
+mod validate;
 
+pub use ambient::{Ambient, System};
+pub use answer::{Answer, AnswerBody, AnswerError, Refusal};
 pub use directory::{Directory, DirectoryError, ObjectOwner, ProjectSnapshot, StoredKey};
+pub use error::{AuthError, CallError};
+pub use gateway::{Gateway, GatewayConfig, Project};
+pub use prefixed::Prefixed;
+pub use request::{Call, CallBody, CollectError, collect};

@@ -97,6 +97,12 @@ impl Provider for OpenAi {
         classify::classify(status, body)
     }
 
+    fn own_error(&self, code: &str, message: &str) -> serde_json::Value {
+        serde_json::json!({"error": {
+            "message": message, "type": "invalid_request_error", "param": null, "code": code,
+        }})
+    }
+
     fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader> {
         reader::reader(route, events)
     }

@@ -55,6 +55,9 @@ pub trait Provider: Send + Sync + 'static {
     /// What kind of failure an answer is. `body` may be its beginning only.
     fn classify(&self, status: StatusCode, body: &[u8]) -> ErrorClass;
 
+    /// A refusal of our own in the shape that the provider's SDKs read.
+    fn own_error(&self, code: &str, message: &str) -> serde_json::Value;
+
     /// A reader for the answer to `route`; `events` says whether it is an event stream.
     fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader>;
 }

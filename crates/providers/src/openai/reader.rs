@@ -1,22 +1,30 @@
 //! Reads usage, model and errors from OpenAI's answers as they pass.
 
-use byok_domain::{AnswerReader, Findings, Seen, Usage};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
+use http::StatusCode;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::classify::classify;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
 use crate::wire_usage::{audio_seconds, openai_usage, service_tier};
 
-/// The longest error text that is kept for classification.
-const ERROR_CAP: usize = 4096;
+/// The class of the value of an `error` field in an answer of status 200.
+fn class_of(error: &[u8]) -> ErrorClass {
+    classify(StatusCode::OK, &[b"{\"error\":", error, b"}"].concat())
+}
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
     if events {
-        return Box::new(EventReader { chat: is_chat(route), ..EventReader::default() });
+        return Box::new(EventReader {
+            chat: is_chat(route),
+            lenient: !route.known,
+            ..EventReader::default()
+        });
     }
     match route.operation.answer {
         AnswerShape::Bytes => Box::new(Unread),
@@ -80,15 +88,13 @@ impl AnswerReader for DocumentReader {
     }
 
     fn finish(&mut self) -> Findings {
-        let error = self.fields.get("error").filter(|raw| *raw != b"null" && *raw != b" null");
+        let error = self.fields.get("error").filter(|raw| raw.trim_ascii() != b"null");
         Findings {
             usage: self.usage(),
             model: self.text("model"),
             object_id: self.makes.and_then(|_| self.text("id")),
-            error: error.map(|raw| {
-                let raw = String::from_utf8_lossy(&raw[..raw.len().min(ERROR_CAP)]);
-                format!("{{\"error\":{raw}}}")
-            }),
+            error: error.map(class_of),
+            events: 0,
             complete: true,
         }
     }
@@ -98,6 +104,8 @@ impl AnswerReader for DocumentReader {
 #[derive(Default)]
 struct EventReader {
     chat: bool,
+    /// How a stream of an unknown path ends is not known: any end is one.
+    lenient: bool,
     lines: Lines,
     found: Findings,
     tier: Option<String>,
@@ -152,6 +160,7 @@ impl EventReader {
             self.ended = true;
             return;
         }
+        self.found.events += 1;
         if self.chat {
             self.last_choice_finished |= memmem::find(data, b"\"finish_reason\":\"").is_some();
         }
@@ -163,15 +172,15 @@ impl EventReader {
         let last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
         self.take(model, usage, service_tier);
         if kind == Some("error") && error.is_none() {
-            self.fail(data);
+            self.found.error = Some(classify(StatusCode::OK, data));
         }
         if let Some(error) = error.filter(|raw| raw.get() != "null") {
-            self.fail(format!("{{\"error\":{}}}", error.get()).as_bytes());
+            self.found.error = Some(class_of(error.get().as_bytes()));
         }
         if let Some(response) = response {
             self.take(response.model, response.usage, response.service_tier);
             if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
-                self.fail(format!("{{\"error\":{}}}", error.get()).as_bytes());
+                self.found.error = Some(class_of(error.get().as_bytes()));
             }
         }
         self.ended |= last;
@@ -213,11 +222,6 @@ impl EventReader {
             self.found.usage = openai_usage(&wire);
         }
     }
-
-    fn fail(&mut self, error: &[u8]) {
-        let error = &error[..error.len().min(ERROR_CAP)];
-        self.found.error = Some(String::from_utf8_lossy(error).into_owned());
-    }
 }
 
 impl AnswerReader for EventReader {
@@ -244,8 +248,9 @@ impl AnswerReader for EventReader {
             usage.tier = service_tier(tier);
         }
         // Not every compatible host sends [DONE]; a finish reason or the usage is an end as well.
-        found.complete =
-            self.ended || (self.chat && (self.last_choice_finished || found.usage.is_some()));
+        found.complete = self.lenient
+            || self.ended
+            || (self.chat && (self.last_choice_finished || found.usage.is_some()));
         found
     }
 }
@@ -324,7 +329,7 @@ mod tests {
             ),
         ] {
             let (found, _) = read(path, true, text, 11);
-            assert!(found.error.as_deref().is_some_and(|e| e.contains("boom")), "{text}");
+            assert_eq!(found.error, Some(ErrorClass::ProviderDown), "{text}");
         }
     }
 

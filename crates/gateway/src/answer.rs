@@ -1,0 +1,156 @@
+//! What comes back of a call.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use byok_domain::{ErrorClass, KeySource, RequestId};
+use byok_metering::meter::Summary;
+use byok_metering::tap::{Tap, TapError};
+use byok_net::{ReceiveBody, ReceiveError};
+use byok_providers::HideUsageChunk;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::prefixed::Prefixed;
+
+/// The provider's answer, on its way to the caller.
+pub struct Answer {
+    /// The call.
+    pub id: RequestId,
+    /// The provider's name in the API.
+    pub provider: &'static str,
+    /// Who paid.
+    pub source: KeySource,
+    /// The provider's status.
+    pub status: StatusCode,
+    /// The provider's headers, as far as they are passed on.
+    pub headers: HeaderMap,
+    /// Whether the body is JSON.
+    pub is_json: bool,
+    /// Set when the provider refused.
+    pub refusal: Option<Refusal>,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// What a provider's refusal means.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Its class.
+    pub class: ErrorClass,
+    /// A sentence for a person.
+    pub explanation: String,
+}
+
+/// Why an answer ended before its end. The caller's connection is broken off, so that no client
+/// takes a part for the whole.
+pub type AnswerError = Box<dyn Error + Send + Sync>;
+
+/// The body of an [`Answer`]: the provider's bytes.
+pub struct AnswerBody(Kind);
+
+enum Kind {
+    /// Read whole already (a refusal), and recorded.
+    Whole(Bytes),
+    /// Passing through.
+    Relayed(Box<Relay>),
+}
+
+struct Relay {
+    tap: Tap<Prefixed<ReceiveBody>>,
+    hide: Option<HideUsageChunk>,
+    over: bool,
+}
+
+impl AnswerBody {
+    /// A body that is there already.
+    pub fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole(bytes))
+    }
+
+    pub(crate) fn relayed(tap: Tap<Prefixed<ReceiveBody>>, hide: Option<HideUsageChunk>) -> Self {
+        Self(Kind::Relayed(Box::new(Relay { tap, hide, over: false })))
+    }
+
+    /// What the call used and cost; known once the body has ended.
+    pub fn summary(&self) -> Summary {
+        match &self.0 {
+            Kind::Whole(_) => Summary::default(),
+            Kind::Relayed(relay) => relay.tap.summary(),
+        }
+    }
+
+    /// The whole body, when it is there already.
+    pub fn as_whole(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(bytes),
+            Kind::Relayed(_) => None,
+        }
+    }
+}
+
+impl Relay {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        loop {
+            if self.over {
+                return Poll::Ready(None);
+            }
+            let Some(hide) = &mut self.hide else {
+                let frame = ready!(Pin::new(&mut self.tap).poll_frame(cx));
+                return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
+            };
+            let rest = match ready!(Pin::new(&mut self.tap).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => hide.push(data),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
+                None => {
+                    self.over = true;
+                    hide.finish()
+                }
+            };
+            if !rest.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(rest))));
+            }
+        }
+    }
+}
+
+fn broken(error: TapError<ReceiveError>) -> AnswerError {
+    Box::new(error)
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Relayed(relay) => relay.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Relayed(relay) if relay.hide.is_some() => relay.over,
+            Kind::Relayed(relay) => relay.tap.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Relayed(relay) if relay.hide.is_some() => SizeHint::default(),
+            Kind::Relayed(relay) => relay.tap.size_hint(),
+        }
+    }
+}

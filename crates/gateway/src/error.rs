@@ -1,0 +1,75 @@
+//! What can go wrong with a call before the provider has answered, by who can mend it.
+
+use byok_domain::ProviderId;
+use byok_net::SendError;
+use byok_vault::VaultError;
+use thiserror::Error;
+
+use crate::directory::DirectoryError;
+
+/// Why a credential opens nothing.
+#[derive(Debug, Error)]
+pub enum AuthError {
+    /// Unknown, revoked or expired.
+    #[error("the credential is not valid")]
+    Invalid,
+    /// Nobody can say now.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Why a call was not answered by its provider.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The project is gone.
+    #[error("the project does not exist")]
+    NoProject,
+    /// The customer has no key for the provider.
+    #[error("no {0} key is connected for this refId")]
+    KeyNotConnected(ProviderId),
+    /// The object belongs to another customer.
+    #[error("the {0} does not exist")]
+    NoObject(&'static str),
+    /// The payload cannot be read.
+    #[error(transparent)]
+    Payload(#[from] byok_providers::PayloadError),
+    /// The path holds what no path may.
+    #[error("the path has an encoded slash, a dot segment or an empty segment")]
+    Path,
+    /// The body is longer than allowed.
+    #[error("the body is longer than {0} bytes")]
+    BodyTooLarge(u64),
+    /// The caller broke off its own request.
+    #[error("the request body broke off")]
+    RequestBody,
+    /// The address of the key is not allowed.
+    #[error("the key's baseUrl is not allowed")]
+    Blocked,
+    /// The provider cannot be reached.
+    #[error("{provider} could not be reached")]
+    Unreachable {
+        /// Which one.
+        provider: &'static str,
+        /// What failed.
+        #[source]
+        source: SendError,
+    },
+    /// The provider did not begin to answer in time.
+    #[error("{0} did not answer in time")]
+    Timeout(&'static str),
+    /// The provider sent the call elsewhere.
+    #[error("{0} answered with a redirect, which is not followed")]
+    Redirect(&'static str),
+    /// The answer broke off before anything of it was passed on.
+    #[error("{0}'s answer broke off")]
+    Broken(&'static str),
+    /// The stored key does not open.
+    #[error("the stored key could not be opened")]
+    Vault(#[from] VaultError),
+    /// The journal is full or broken: nothing is served unmetered.
+    #[error("calls cannot be recorded at the moment")]
+    Unavailable,
+    /// The directory cannot be read and nothing was known.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}

@@ -1,0 +1,245 @@
+//! What all calls share: ports, caches, keys, the way out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use byok_domain::credential::{ApiKey, Caller};
+use byok_domain::origin::Allowlist;
+use byok_domain::pricing::PriceTable;
+use byok_domain::{
+    ApiKeyId, ProjectId, ProviderConfig, ProviderId, RefId, RequestId, Timestamp, routing,
+};
+use byok_metering::Meter;
+use byok_net::{Base, EgressPolicy, TrustedUrl, Upstream};
+use byok_providers::Provider;
+use byok_vault::{
+    AdminToken, DataKey, Keyring, TokenDigest, TokenHasher, VaultError, checksum_holds,
+};
+
+use crate::ambient::Ambient;
+use crate::directory::{Directory, DirectoryError, StoredKey};
+use crate::error::{AuthError, CallError};
+use crate::remembered::Remembered;
+
+/// What a gateway is made of.
+pub struct GatewayConfig {
+    /// Where projects, tokens and keys are found.
+    pub directory: Arc<dyn Directory>,
+    /// The operator's encryption keys.
+    pub keyring: Arc<Keyring>,
+    /// Hashes tokens as they were hashed when they were made.
+    pub hasher: TokenHasher,
+    /// The operator's token, if calls by it are wanted.
+    pub admin: Option<AdminToken>,
+    /// The way out.
+    pub upstream: Upstream,
+    /// Which addresses customers may choose.
+    pub egress: EgressPolicy,
+    /// Prices and records calls.
+    pub meter: Arc<Meter>,
+    /// Time and randomness.
+    pub ambient: Arc<dyn Ambient>,
+    /// Base URLs that replace a provider's public one, by provider id.
+    pub base_urls: HashMap<String, TrustedUrl>,
+    /// The longest request body, in bytes.
+    pub max_body: u64,
+}
+
+/// The gateway: authenticates callers, opens keys, forwards calls and meters them.
+///
+/// Shared by all calls; cheap to share through an [`Arc`].
+pub struct Gateway {
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) keyring: Arc<Keyring>,
+    hasher: TokenHasher,
+    admin: Option<AdminToken>,
+    pub(crate) upstream: Upstream,
+    pub(crate) egress: EgressPolicy,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    /// The base URL of each provider, in the order of the registry.
+    bases: Vec<Base>,
+    pub(crate) max_body: u64,
+    api_keys: Remembered<TokenDigest, Option<Arc<ApiKey>>>,
+    projects: Remembered<ProjectId, Option<Arc<Project>>>,
+    provider_keys: Remembered<(ProjectId, ProviderId, RefId), Arc<[UsableKey]>>,
+}
+
+/// A project, its data key open.
+pub struct Project {
+    /// The project.
+    pub id: ProjectId,
+    /// Origins that publishable keys may be used from.
+    pub allowed_origins: Allowlist,
+    /// The project's own prices.
+    pub overrides: Arc<PriceTable>,
+    /// What its provider keys are sealed under.
+    pub data_key: DataKey,
+}
+
+/// A stored key and where it is used.
+pub(crate) struct UsableKey {
+    pub(crate) stored: StoredKey,
+    /// `None` when its `baseUrl` is no longer allowed.
+    pub(crate) base: Option<Base>,
+}
+
+impl Gateway {
+    /// A gateway.
+    ///
+    /// # Errors
+    /// When a provider's public base URL cannot be read, which is a defect of its module.
+    pub fn new(config: GatewayConfig) -> Result<Self, byok_net::MalformedUrl> {
+        let mut replaced = config.base_urls;
+        let bases = byok_providers::registry()
+            .iter()
+            .map(|provider| {
+                let url = match replaced.remove(provider.id()) {
+                    Some(url) => url,
+                    None => TrustedUrl::parse(provider.base_url())?,
+                };
+                Ok(Base::Trusted(Arc::new(url)))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            directory: config.directory,
+            keyring: config.keyring,
+            hasher: config.hasher,
+            admin: config.admin,
+            upstream: config.upstream,
+            egress: config.egress,
+            meter: config.meter,
+            ambient: config.ambient,
+            bases,
+            max_body: config.max_body,
+            api_keys: Remembered::new(100_000),
+            projects: Remembered::new(10_000),
+            provider_keys: Remembered::new(200_000),
+        })
+    }
+
+    /// Now, and a new request id.
+    pub fn begin(&self) -> (Timestamp, RequestId) {
+        let now = self.ambient.now();
+        (now, RequestId::from_parts(now, self.ambient.random()))
+    }
+
+    /// The longest request body, in bytes.
+    pub fn max_body(&self) -> u64 {
+        self.max_body
+    }
+
+    /// Who holds `token`.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] for a token that opens nothing, whatever the reason.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        // A real token proves itself offline: guesses never reach the directory.
+        if !checksum_holds(token) {
+            let is_admin = self.admin.as_ref().is_some_and(|admin| admin.matches(token));
+            return if is_admin { Ok(Caller::Admin) } else { Err(AuthError::Invalid) };
+        }
+        let digest = self.hasher.digest(token);
+        let load = || async { Ok(self.directory.api_key(&digest).await?.map(Arc::new)) };
+        let key = self.api_keys.get(&digest, load).await?.ok_or(AuthError::Invalid)?;
+        if key.expires_at.is_some_and(|at| at <= self.ambient.now()) {
+            return Err(AuthError::Invalid);
+        }
+        Ok(Caller::Key(ApiKey::clone(&key)))
+    }
+
+    /// A project, or `None` when there is none of that id.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or the project's data key does not open.
+    pub async fn project(&self, id: &ProjectId) -> Result<Option<Arc<Project>>, CallError> {
+        let load = || async {
+            let Some(found) = self.directory.project(id).await? else { return Ok(None) };
+            let data_key = self
+                .keyring
+                .open_data_key(id, &found.data_key)
+                .map_err(|error: VaultError| DirectoryError(Box::new(error)))?;
+            Ok(Some(Arc::new(Project {
+                id: found.id,
+                allowed_origins: found.allowed_origins,
+                overrides: found.overrides,
+                data_key,
+            })))
+        };
+        Ok(self.projects.get(id, load).await?)
+    }
+
+    /// The customer's keys for a provider, in the order in which they are tried.
+    pub(crate) async fn keys(
+        &self,
+        project: &ProjectId,
+        provider: &'static dyn Provider,
+        provider_id: &ProviderId,
+        ref_id: &RefId,
+    ) -> Result<Arc<[UsableKey]>, DirectoryError> {
+        let place = (project.clone(), provider_id.clone(), ref_id.clone());
+        let load = || async {
+            let (project, provider_id, ref_id) = &place;
+            let mut keys = self.directory.provider_keys(project, provider_id, ref_id).await?;
+            keys.sort_by(|a, b| routing::compare(&a.candidate(), &b.candidate()));
+            Ok(keys.into_iter().map(|stored| self.usable(provider, stored)).collect())
+        };
+        self.provider_keys.get(&place, load).await
+    }
+
+    fn usable(&self, provider: &'static dyn Provider, stored: StoredKey) -> UsableKey {
+        let base = self.base(provider, &stored.project, &stored.config);
+        if base.is_none() {
+            tracing::warn!(key = %stored.id, "the key's baseUrl is not allowed any more");
+        }
+        UsableKey { stored, base }
+    }
+
+    /// Where a key with this configuration is used; `None` when policy forbids its address.
+    pub(crate) fn base(
+        &self,
+        provider: &'static dyn Provider,
+        project: &ProjectId,
+        config: &ProviderConfig,
+    ) -> Option<Base> {
+        match config.base_url() {
+            Some(text) => {
+                let url = Arc::new(self.egress.parse(text).ok()?);
+                Some(Base::Customer { project: project.as_str().into(), url })
+            }
+            None => {
+                let at = byok_providers::registry().iter().position(|p| p.id() == provider.id())?;
+                self.bases.get(at).cloned()
+            }
+        }
+    }
+
+    /// Drops what is known of a customer's keys for a provider: one was connected, changed or
+    /// revoked.
+    pub fn forget_provider_keys(&self, project: &ProjectId, provider: &ProviderId, ref_id: &RefId) {
+        self.provider_keys.forget(&(project.clone(), provider.clone(), ref_id.clone()));
+    }
+
+    /// Drops what is known of a token: it was revoked.
+    pub fn forget_api_key(&self, id: &ApiKeyId) {
+        let id = id.clone();
+        self.api_keys.forget_where(move |_, key| key.as_ref().is_none_or(|key| key.id == id));
+    }
+
+    /// Drops what is known of a project and all that hangs on it: it was changed or deleted.
+    pub fn forget_project(&self, id: &ProjectId) {
+        self.projects.forget(id);
+        let project = id.clone();
+        self.api_keys
+            .forget_where(move |_, key| key.as_ref().is_none_or(|key| key.project == project));
+        let project = id.clone();
+        self.provider_keys.forget_where(move |(owner, _, _), _| *owner == project);
+    }
+
+    /// Drops everything that is known.
+    pub fn forget_all(&self) {
+        self.api_keys.forget_all();
+        self.projects.forget_all();
+        self.provider_keys.forget_all();
+    }
+}

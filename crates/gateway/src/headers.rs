@@ -1,0 +1,163 @@
+//! Which headers go upstream, and which come back.
+
+use byok_providers::Provider;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The headers of a call as they go to the provider: an allowlist, so that no credential, cookie,
+/// framing or forwarding header of the caller's ever does.
+pub(crate) fn upstream(provider: &dyn Provider, from: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(from.len() + 3);
+    for (name, value) in from {
+        if passes_up(name) || provider.forwards_header(name.as_str()) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    // Usage is read from the answer as it passes: it must not be compressed.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers
+}
+
+fn passes_up(name: &HeaderName) -> bool {
+    name == header::CONTENT_TYPE
+        || name == header::ACCEPT
+        || name == header::USER_AGENT
+        || name == header::RANGE
+        || name.as_str() == "idempotency-key"
+        || name.as_str().starts_with("x-stainless-")
+}
+
+/// The headers of an answer as they go to the caller.
+pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in from {
+        match name.as_str() {
+            "content-type" => {
+                headers.insert(header::CONTENT_TYPE, content_type(value));
+            }
+            "content-length" | "content-encoding" | "content-range" | "retry-after"
+            | "retry-after-ms" => {
+                headers.insert(name.clone(), value.clone());
+            }
+            // Ours is `x-request-id`; the provider's is what its support asks for.
+            "x-request-id" => {
+                headers.insert("x-provider-request-id", value.clone());
+            }
+            "request-id" | "apim-request-id" => {
+                headers.insert(name.clone(), value.clone());
+            }
+            other if is_rate_limit(other) => {
+                headers.append(name.clone(), value.clone());
+            }
+            _ => {}
+        }
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+}
+
+fn is_rate_limit(name: &str) -> bool {
+    name.starts_with("x-ratelimit-")
+        || name.starts_with("anthropic-ratelimit-")
+        || name.starts_with("x-tokenlimit-")
+}
+
+/// Types that no browser runs pass; everything else is just bytes.
+fn content_type(value: &HeaderValue) -> HeaderValue {
+    let text = value.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let harmless = match essence.as_str() {
+        "application/json"
+        | "application/x-ndjson"
+        | "application/jsonl"
+        | "text/event-stream"
+        | "text/plain"
+        | "application/octet-stream" => true,
+        "image/svg+xml" => false,
+        other => other.starts_with("audio/") || other.starts_with("image/"),
+    };
+    if harmless { value.clone() } else { HeaderValue::from_static("application/octet-stream") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).expect("value"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_credential_cookie_or_framing_header_goes_upstream() {
+        let openai = byok_providers::find("openai").expect("registered");
+        let sent = upstream(
+            openai,
+            &map(&[
+                ("authorization", "Bearer byo_sk_live_x"),
+                ("x-api-key", "byo_sk_live_x"),
+                ("api-key", "byo_sk_live_x"),
+                ("cookie", "a=b"),
+                ("host", "evil"),
+                ("connection", "keep-alive"),
+                ("transfer-encoding", "chunked"),
+                ("content-length", "5"),
+                ("x-forwarded-for", "1.2.3.4"),
+                ("x-byo-ref-id", "c1"),
+                ("openai-organization", "org-of-somebody"),
+                ("accept-encoding", "gzip"),
+                ("content-type", "application/json"),
+                ("user-agent", "sdk/1"),
+                ("x-stainless-lang", "python"),
+                ("openai-beta", "assistants=v2"),
+            ]),
+        );
+        let mut names: Vec<_> = sent.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["accept-encoding", "content-type", "openai-beta", "user-agent", "x-stainless-lang"]
+        );
+        assert_eq!(sent["accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn answers_carry_limits_and_ids_and_nothing_a_browser_acts_on() {
+        let passed = downstream(&map(&[
+            ("content-type", "text/html; charset=utf-8"),
+            ("set-cookie", "a=b"),
+            ("access-control-allow-origin", "*"),
+            ("location", "https://evil"),
+            ("x-request-id", "req_1"),
+            ("x-ratelimit-remaining-tokens", "7"),
+            ("retry-after", "3"),
+            ("openai-organization", "org"),
+        ]));
+        let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "content-type",
+                "retry-after",
+                "x-content-type-options",
+                "x-provider-request-id",
+                "x-ratelimit-remaining-tokens"
+            ]
+        );
+        assert_eq!(passed["content-type"], "application/octet-stream");
+        for (kind, passes) in [
+            ("application/json; charset=utf-8", true),
+            ("text/event-stream", true),
+            ("audio/mpeg", true),
+            ("image/png", true),
+            ("image/svg+xml", false),
+            ("application/javascript", false),
+        ] {
+            assert_eq!(downstream(&map(&[("content-type", kind)]))["content-type"] == kind, passes);
+        }
+    }
+}

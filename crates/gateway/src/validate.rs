@@ -1,0 +1,57 @@
+//! Asks a provider whether it accepts a key.
+
+use std::time::Duration;
+
+use byok_domain::{ProjectId, ProviderConfig};
+use byok_net::{SendBody, SendError};
+use byok_providers::{Provider, Verdict};
+use byok_vault::ProviderSecret;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+
+use crate::error::CallError;
+use crate::gateway::Gateway;
+use crate::headers;
+
+/// The longest a person waits for the verdict on a key.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// As much of the answer as the verdict may depend on, in bytes.
+const READ_CAP: usize = 64 * 1024;
+
+impl Gateway {
+    /// Asks `provider` whether it accepts `secret`, by the cheapest call that shows it.
+    ///
+    /// # Errors
+    /// [`CallError::Blocked`] when policy forbids the key's `baseUrl`. That the provider cannot be
+    /// asked is a verdict, not an error; nothing of its answer is handed on.
+    pub async fn validate_key(
+        &self,
+        project: &ProjectId,
+        provider: &'static dyn Provider,
+        config: &ProviderConfig,
+        secret: &ProviderSecret,
+    ) -> Result<Verdict, CallError> {
+        let base = self.base(provider, project, config).ok_or(CallError::Blocked)?;
+        let uri = base.uri(provider.validation_path()).map_err(|_| CallError::Path)?;
+        let mut request = Request::new(SendBody::Empty);
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers::upstream(provider, &HeaderMap::new());
+        provider.authorize(config, secret, request.headers_mut());
+        let ask = async {
+            let response = self.upstream.send(&base, request).await?;
+            let (head, mut body) = response.into_parts();
+            let mut read = Vec::new();
+            while read.len() < READ_CAP {
+                let Some(Ok(frame)) = body.frame().await else { break };
+                read.extend_from_slice(&frame.into_data().unwrap_or_else(|_| Bytes::new()));
+            }
+            Ok(provider.judge(head.status, &read))
+        };
+        match tokio::time::timeout(PATIENCE, ask).await {
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(SendError::Blocked)) => Err(CallError::Blocked),
+            Ok(Err(_)) | Err(_) => Ok(Verdict::Unreachable),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Turns what an answer told into a priced record, and puts it into the journal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use byok_domain::pricing::{PriceBook, PriceTable};
+use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage, call::ProviderObject};
+
+use crate::journal::{Journal, JournalFull, Receipt};
+
+/// Prices calls and journals them.
+pub struct Meter {
+    journal: Arc<Journal>,
+    prices: PriceBook,
+}
+
+/// What the meter needs to know of a call beside its record.
+#[derive(Debug)]
+pub struct CallContext {
+    /// The project's own prices.
+    pub overrides: Arc<PriceTable>,
+    /// What the call will have used if the answer does not say.
+    pub presumed: Option<Usage>,
+    /// Length of the request's body in bytes, for an estimate if the answer breaks off.
+    pub request_bytes: u64,
+    /// The kind of stored object that the call makes, if it makes one.
+    pub makes: Option<&'static str>,
+    /// When the request came in.
+    pub started: Instant,
+}
+
+/// What a caller may be told of a finished call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// What it used, if known.
+    pub usage: Option<Usage>,
+    /// What it cost, if known.
+    pub cost: Option<PicoUsd>,
+}
+
+/// A finished call: what to tell, and the proof that it is kept.
+#[derive(Debug)]
+pub struct Closed {
+    /// What to tell.
+    pub summary: Summary,
+    /// Resolves when the record is durable.
+    pub receipt: Result<Receipt, JournalFull>,
+}
+
+impl Meter {
+    /// A meter that prices with `prices` and keeps its records in `journal`.
+    pub fn new(journal: Arc<Journal>, prices: PriceBook) -> Self {
+        Self { journal, prices }
+    }
+
+    /// Whether another call may begin: with the journal full no call is served unmetered.
+    pub fn has_room(&self) -> bool {
+        self.journal.has_room()
+    }
+
+    /// Begins a call. From here on it leaves exactly one record, however it ends.
+    pub fn open(self: &Arc<Self>, record: CallRecord, context: CallContext) -> OpenCall {
+        metrics::gauge!("byok_calls_in_flight").increment(1.0);
+        OpenCall { meter: Arc::clone(self), record: Some(Box::new(record)), context }
+    }
+
+    /// The cost of `usage` at the price of the model that the answer names, else of the one that
+    /// was asked for.
+    fn price(
+        &self,
+        record: &CallRecord,
+        answered: Option<&str>,
+        context: &CallContext,
+        usage: &Usage,
+    ) -> Option<PicoUsd> {
+        let provider = record.provider.as_str();
+        let asked = record.model.as_deref();
+        let find = |model: &str| self.prices.find(Some(&context.overrides), provider, model);
+        answered
+            .and_then(find)
+            .or_else(|| asked.filter(|model| Some(*model) != answered).and_then(find))?
+            .cost(usage)
+    }
+}
+
+/// A call under way.
+///
+/// Dropping it records that the caller left: a client that disconnects is known only by its
+/// answer being dropped, before or after the answer began.
+pub struct OpenCall {
+    meter: Arc<Meter>,
+    record: Option<Box<CallRecord>>,
+    context: CallContext,
+}
+
+impl OpenCall {
+    /// The record so far; `None` once closed.
+    pub fn record_mut(&mut self) -> Option<&mut CallRecord> {
+        self.record.as_deref_mut()
+    }
+
+    /// Notes that the answer's first byte is there.
+    pub fn first_byte(&mut self) {
+        let elapsed = millis(self.context.started);
+        if let Some(record) = self.record_mut() {
+            record.first_byte_ms.get_or_insert(elapsed);
+        }
+    }
+
+    /// Ends the call: prices it and journals it. `None` when it was closed before.
+    pub fn close(&mut self, error: Option<ErrorClass>, findings: Findings) -> Option<Closed> {
+        let mut record = self.record.take()?;
+        record.error = error.or(record.error);
+        record.latency_ms = millis(self.context.started);
+        self.fill_usage(&mut record, &findings);
+        if record.model.is_none() {
+            record.model = findings.model.as_deref().map(Arc::from);
+        }
+        if let (Some(kind), Some(id), true) =
+            (self.context.makes, findings.object_id, record.succeeded())
+        {
+            record.object = Some(ProviderObject { kind: kind.into(), id });
+        }
+        metrics::gauge!("byok_calls_in_flight").decrement(1.0);
+        let outcome = record.error.map_or("ok", ErrorClass::as_str);
+        metrics::counter!("byok_calls_total", "provider" => record.provider.to_string(), "outcome" => outcome).increment(1);
+        let summary = Summary { usage: record.usage, cost: record.cost };
+        Some(Closed { summary, receipt: self.meter.journal.append(&record) })
+    }
+
+    fn fill_usage(&self, record: &mut CallRecord, findings: &Findings) {
+        let price = |usage: &Usage, record: &CallRecord| {
+            self.meter.price(record, findings.model.as_deref(), &self.context, usage)
+        };
+        if let Some(usage) = findings.usage {
+            record.cost = price(&usage, record);
+            record.usage = Some(usage);
+        } else if let (Some(presumed), true) = (self.context.presumed, record.succeeded()) {
+            // Known from the request alone, and worth keeping only where it is what is billed.
+            record.cost = price(&presumed, record);
+            record.usage = record.cost.map(|_| presumed);
+        } else if broke_off(record.error) && findings.events > 0 {
+            let usage = Usage {
+                input: self.context.request_bytes / 4,
+                output: findings.events,
+                ..Usage::default()
+            };
+            record.cost = price(&usage, record);
+            record.usage = Some(usage);
+            record.usage_estimated = true;
+        }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.close(Some(ErrorClass::ClientClosed), Findings::default()).is_some() {
+            tracing::debug!("the caller left before its answer began");
+        }
+    }
+}
+
+fn broke_off(error: Option<ErrorClass>) -> bool {
+    matches!(error, Some(ErrorClass::ClientClosed | ErrorClass::Truncated))
+}
+
+fn millis(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
+}

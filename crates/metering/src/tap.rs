@@ -1,0 +1,192 @@
+//! Relays an answer and reads its usage in passing; holds back only the end, until it is recorded.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use byok_domain::{AnswerReader, ErrorClass, Findings, Seen};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use thiserror::Error;
+
+use crate::journal::{JournalError, Receipt};
+use crate::meter::{OpenCall, Summary};
+
+/// Why a relayed answer ended before its end.
+#[derive(Debug, Error)]
+pub enum TapError<E> {
+    /// The provider's answer broke off.
+    #[error("the provider's answer broke off")]
+    Upstream(#[source] E),
+    /// The provider's stream ended without its end.
+    #[error("the provider's stream ended before its last event")]
+    Incomplete,
+    /// The call's record could not be kept, so the caller is not told that it is complete.
+    #[error("the call could not be recorded")]
+    Unrecorded,
+}
+
+/// An answer on its way through.
+///
+/// Every frame goes on as it comes, the same bytes, without waiting. The one exception is the frame
+/// that carries the end: it goes on when the call's record is durable.
+pub struct Tap<B> {
+    body: B,
+    reader: Box<dyn AnswerReader>,
+    call: OpenCall,
+    state: State,
+    summary: Summary,
+}
+
+type Durable = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
+
+enum State {
+    /// Frames pass.
+    Flowing,
+    /// The end is held until the record is durable.
+    Recording(Durable, Option<Frame<Bytes>>),
+    /// Recorded; whatever still comes passes.
+    Recorded,
+    /// Over, or broken.
+    Over,
+}
+
+impl<B> Tap<B> {
+    /// Relays `body`.
+    pub fn new(body: B, reader: Box<dyn AnswerReader>, call: OpenCall) -> Self {
+        Self { body, reader, call, state: State::Flowing, summary: Summary::default() }
+    }
+
+    /// What the call used and cost; known once the answer has ended.
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Records the call with what was found, and answers what to wait for.
+    fn record(
+        &mut self,
+        error: Option<ErrorClass>,
+        findings: Findings,
+    ) -> Option<Result<Receipt, ()>> {
+        let closed = self.call.close(error.or(findings.error), findings)?;
+        self.summary = closed.summary;
+        Some(closed.receipt.map_err(|full| tracing::error!(%full, "a call was not recorded")))
+    }
+
+    /// Records a complete answer; the next state holds `frame` back as long as it takes.
+    fn end<E>(&mut self, frame: Option<Frame<Bytes>>) -> Result<Option<Frame<Bytes>>, TapError<E>> {
+        let findings = self.reader.finish();
+        if !findings.complete && findings.error.is_none() {
+            self.record(Some(ErrorClass::Truncated), findings);
+            self.state = State::Over;
+            return Err(TapError::Incomplete);
+        }
+        match self.record(None, findings) {
+            Some(Ok(receipt)) if receipt.is_ready() => {
+                self.state = State::Recorded;
+                Ok(frame)
+            }
+            Some(Ok(receipt)) => {
+                self.state = State::Recording(Box::pin(receipt.durable()), frame);
+                Ok(None)
+            }
+            Some(Err(())) => {
+                self.state = State::Over;
+                Err(TapError::Unrecorded)
+            }
+            None => Ok(frame),
+        }
+    }
+}
+
+impl<B> Body for Tap<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = TapError<B::Error>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::Flowing => match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        let seen = frame.data_ref().map_or(Seen::More, |data| {
+                            this.call.first_byte();
+                            this.reader.read(data)
+                        });
+                        if seen == Seen::More && !this.body.is_end_stream() {
+                            return Poll::Ready(Some(Ok(frame)));
+                        }
+                        match this.end(Some(frame)) {
+                            Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                            Ok(None) => {}
+                            Err(error) => return Poll::Ready(Some(Err(error))),
+                        }
+                    }
+                    Some(Err(error)) => {
+                        let findings = this.reader.finish();
+                        this.record(Some(ErrorClass::Truncated), findings);
+                        this.state = State::Over;
+                        return Poll::Ready(Some(Err(TapError::Upstream(error))));
+                    }
+                    None => match this.end(None) {
+                        Ok(_) if matches!(this.state, State::Recording(..)) => {}
+                        Ok(_) => {
+                            this.state = State::Over;
+                            return Poll::Ready(None);
+                        }
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    },
+                },
+                State::Recording(durable, held) => {
+                    let kept = ready!(durable.as_mut().poll(cx));
+                    let held = held.take();
+                    if kept.is_err() {
+                        this.state = State::Over;
+                        return Poll::Ready(Some(Err(TapError::Unrecorded)));
+                    }
+                    this.state = if held.is_some() { State::Recorded } else { State::Over };
+                    return Poll::Ready(held.map(Ok));
+                }
+                State::Recorded => {
+                    let next = ready!(Pin::new(&mut this.body).poll_frame(cx));
+                    if !matches!(next, Some(Ok(_))) {
+                        this.state = State::Over;
+                    }
+                    return Poll::Ready(next.map(|frame| frame.map_err(TapError::Upstream)));
+                }
+                State::Over => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.state {
+            State::Flowing | State::Recording(..) => false,
+            State::Recorded => self.body.is_end_stream(),
+            State::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.state {
+            State::Flowing => self.body.size_hint(),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+impl<B> Drop for Tap<B> {
+    /// The caller left in the middle: what the answer told so far is recorded.
+    fn drop(&mut self) {
+        if matches!(self.state, State::Flowing) {
+            let findings = self.reader.finish();
+            self.record(Some(ErrorClass::ClientClosed), findings);
+        }
+    }
+}
