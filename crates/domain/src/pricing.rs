@@ -10,6 +10,7 @@
 //! does not say is not taken from a table further down.
 
 mod alias;
+mod base;
 mod book;
 mod cost;
 mod decimal;
@@ -17,10 +18,12 @@ mod entries;
 mod field;
 mod merge;
 mod prices;
+mod row;
 mod table;
 
+pub use base::Base;
 pub use book::PriceBook;
-pub use field::{Base, Field, Tier};
+pub use field::{Field, Tier};
 pub use merge::FieldError;
 pub use prices::Prices;
 pub use table::{PriceTable, PricingError};

@@ -1,7 +1,8 @@
 //! What a call's usage costs by a row of prices.
 
+use super::base::{Base, Unit};
 use super::decimal::div_half_even;
-use super::field::{Base, Tier};
+use super::field::Tier;
 use super::prices::Prices;
 use crate::{PicoUsd, Usage};
 
@@ -20,9 +21,10 @@ impl Prices {
     /// charges by them when tokens are reported, else by seconds of audio or by characters.
     ///
     /// `None` when a price that is needed is missing, when the row is one of zeros that mean
-    /// "not known", or when the cost is beyond what can be written (9 million USD).
+    /// "not known", when it charges by the page, query or image, which no usage counts yet, or
+    /// when the cost is beyond what can be written (9 million USD).
     pub fn cost(&self, usage: &Usage) -> Option<PicoUsd> {
-        if self.zero_priced {
+        if self.zero_priced || self.charges_by_the_piece() {
             return None;
         }
         let bill = Bill { prices: self, input_total: usage.input_total(), tier: usage.tier.into() };
@@ -30,6 +32,19 @@ impl Prices {
         let sum = bill.main(usage)?.checked_add(searches)?;
         let pico = div_half_even(sum, PER_PICO, false);
         i64::try_from(pico).ok().map(PicoUsd::from_pico)
+    }
+}
+
+impl Prices {
+    /// Whether money is asked for pieces (pages, queries, images) and for nothing else.
+    fn charges_by_the_piece(&self) -> bool {
+        let counted = |base: Base| {
+            base.unit() != Unit::Each
+                || matches!(base, Base::PerInputSecond | Base::PerInputAudioSecond)
+        };
+        let mut charged =
+            self.rates.iter().filter(|(_, rate)| *rate > 0).map(|(field, _)| field.base);
+        charged.clone().next().is_some() && !charged.any(counted)
     }
 }
 

@@ -1,14 +1,13 @@
-//! Reading rows, merging patches into them, and saying everything that is wrong at once.
+//! Merging tables and patches into a table, and saying everything that is wrong at once.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::decimal::{self, BadNumber};
 use super::entries::Entries;
-use super::field::{self, Field};
 use super::prices::Prices;
+use super::row::{Draft, unknown_field};
 use super::table::Models;
 
 /// One thing that is wrong with a table or a patch.
@@ -29,30 +28,6 @@ pub(super) enum Null {
     /// Nothing: it is a mistake.
     Refused,
 }
-
-/// Everything that is not a price.
-const OTHER_FIELDS: &[&str] =
-    &["mode", "aboveInclusive", "maxInput", "maxOutput", "deprecated", "zeroPriced"];
-
-/// What models are for.
-const MODES: &[&str] = &[
-    "audio_speech",
-    "audio_transcription",
-    "chat",
-    "completion",
-    "decisions",
-    "embedding",
-    "evaluation",
-    "image_edit",
-    "image_generation",
-    "moderation",
-    "ocr",
-    "realtime",
-    "rerank",
-    "responses",
-    "search",
-    "video_generation",
-];
 
 /// Enough to mend a table by; more would only be a large answer to a large mistake.
 const MAX_ERRORS: usize = 100;
@@ -75,6 +50,12 @@ pub(super) fn merge(providers: &mut Providers, text: &str, null: Null) -> Vec<Fi
         Err(_) => merge.error("", "must be an object of providers, as in {\"openai\": {…}}"),
     }
     merge.errors
+}
+
+/// Reads a row that stands alone.
+pub(super) fn read_row(value: &RawValue) -> Result<Prices, Vec<FieldError>> {
+    let mut merge = Merge { null: Null::Refused, errors: Vec::new() };
+    merge.row(Draft::default(), "prices", value).ok_or(merge.errors)
 }
 
 struct Merge {
@@ -158,7 +139,7 @@ impl Merge {
         if self.errors.len() > before {
             return None;
         }
-        if draft.rates.is_empty() {
+        if draft.is_empty() {
             self.error(
                 path,
                 "has no price; give at least input or output, or null to remove the model",
@@ -192,119 +173,6 @@ impl Merge {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
         }
-    }
-}
-
-/// A row on its way to becoming [`Prices`].
-#[derive(Default)]
-pub(super) struct Draft {
-    rates: BTreeMap<Field, u64>,
-    rest: Prices,
-}
-
-impl Draft {
-    /// A row that stands alone.
-    pub(super) fn read_row(value: &RawValue) -> Result<Prices, Vec<FieldError>> {
-        let mut merge = Merge { null: Null::Refused, errors: Vec::new() };
-        merge.row(Self::default(), "prices", value).ok_or(merge.errors)
-    }
-
-    fn of(row: &Prices) -> Self {
-        let rest = Prices { rates: Box::default(), ..row.clone() };
-        Self { rates: row.rates.iter().copied().collect(), rest }
-    }
-
-    fn finish(self) -> Prices {
-        Prices { rates: self.rates.into_iter().collect(), ..self.rest }
-    }
-
-    /// Whether there is such a field; it is gone afterwards.
-    fn remove(&mut self, name: &str) -> bool {
-        match name {
-            "mode" => self.rest.mode = None,
-            "aboveInclusive" => self.rest.above_inclusive = false,
-            "maxInput" => self.rest.max_input = None,
-            "maxOutput" => self.rest.max_output = None,
-            "deprecated" => self.rest.deprecated = None,
-            "zeroPriced" => self.rest.zero_priced = false,
-            _ => match Field::parse(name) {
-                Some(field) => {
-                    self.rates.remove(&field);
-                }
-                None => return false,
-            },
-        }
-        true
-    }
-
-    fn set(&mut self, name: &str, json: &str) -> Result<(), String> {
-        match name {
-            "mode" => self.rest.mode = Some(mode(json)?),
-            "aboveInclusive" => self.rest.above_inclusive = flag(json)?,
-            "maxInput" => self.rest.max_input = Some(tokens(json)?),
-            "maxOutput" => self.rest.max_output = Some(tokens(json)?),
-            "deprecated" => self.rest.deprecated = Some(date(json)?),
-            "zeroPriced" => self.rest.zero_priced = flag(json)?,
-            "offPeak" => return Err("is not supported; a price here holds all day".to_owned()),
-            _ => {
-                let field = Field::parse(name).ok_or_else(|| unknown_field(name))?;
-                self.rates.insert(field, price(field, json)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn price(field: Field, json: &str) -> Result<u64, String> {
-    if !json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
-        return Err("must be a number of USD, without quotes".to_owned());
-    }
-    let unit = field.base.unit();
-    let limit = unit.limit() * 10_u64.pow(unit.decimals());
-    decimal::parse(json, unit.decimals(), limit).map_err(|why| match why {
-        BadNumber::Negative => "is negative; a price is 0 or more".to_owned(),
-        BadNumber::TooLarge => {
-            format!("is over {}, which no price is; check the unit", unit.limit())
-        }
-        BadNumber::TooSmall => {
-            format!("is under the finest step, {} decimals; check the unit", unit.decimals())
-        }
-    })
-}
-
-fn mode(json: &str) -> Result<&'static str, String> {
-    let text: Option<String> = serde_json::from_str(json).ok();
-    MODES
-        .iter()
-        .copied()
-        .find(|mode| text.as_deref() == Some(mode))
-        .ok_or_else(|| format!("must be one of {}", MODES.join(", ")))
-}
-
-fn flag(json: &str) -> Result<bool, String> {
-    serde_json::from_str(json).map_err(|_| "must be true or false".to_owned())
-}
-
-fn tokens(json: &str) -> Result<u64, String> {
-    serde_json::from_str(json).map_err(|_| "must be a whole number of tokens".to_owned())
-}
-
-fn date(json: &str) -> Result<Box<str>, String> {
-    let shape = |text: &Box<str>| {
-        text.len() == 10
-            && text.bytes().enumerate().all(|(at, byte)| match at {
-                4 | 7 => byte == b'-',
-                _ => byte.is_ascii_digit(),
-            })
-    };
-    let text: Option<Box<str>> = serde_json::from_str(json).ok();
-    text.filter(shape).ok_or_else(|| "must be a date as \"2026-12-31\"".to_owned())
-}
-
-fn unknown_field(name: &str) -> String {
-    match field::nearest(name, OTHER_FIELDS) {
-        Some(known) => format!("is not a price we know; did you mean {known}?"),
-        None => "is not a price we know; see input, output, cacheRead, cacheWrite".to_owned(),
     }
 }
 

@@ -4,9 +4,10 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use super::base::Base;
 use super::decimal::Decimal;
-use super::field::{Base, Field, Tier};
-use super::merge::Draft;
+use super::field::{Field, Tier};
+use super::merge::read_row;
 
 /// The prices of one model, each exact.
 ///
@@ -120,7 +121,7 @@ impl Serialize for Prices {
 impl<'de> Deserialize<'de> for Prices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Draft::read_row(&raw).map_err(|errors| {
+        read_row(&raw).map_err(|errors| {
             let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
             D::Error::custom(texts.join("; "))
         })

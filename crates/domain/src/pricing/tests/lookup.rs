@@ -1,0 +1,108 @@
+//! Which row a model gets: whose table, by which of its names.
+
+use crate::Usage;
+use crate::pricing::{PriceBook, PriceTable, Prices};
+
+fn table(json: &str) -> PriceTable {
+    PriceTable::parse(json).expect("good prices")
+}
+
+/// The price of input, which tells the rows of these tests apart.
+fn input(prices: &Prices) -> String {
+    let (_, price) = prices.rates().next().expect("a price");
+    price
+}
+
+#[test]
+fn the_projects_row_goes_before_the_operators_before_the_built_in_one() {
+    let operator = table(
+        r#"{"openai": {"gpt-4o": {"input": 201}, "op": {"input": 202}, "shared": {"input": 203},
+                       "ft:gpt-4o-2024-08-06:acme::1": {"input": 204},
+                       "nothing": {"input": 0, "zeroPriced": true}},
+            "newhost": {"m": {"input": 205}}}"#,
+    );
+    let project = table(
+        r#"{"openai": {"gpt-4.1": {"input": 101}, "shared": {"input": 102},
+                       "gpt-4.1-mini-2025-04-14": {"input": 103},
+                       "gpt-5.4": {"input": 0, "zeroPriced": true},
+                       "my-model-latest": {"input": 104}}}"#,
+    );
+    let book = PriceBook::new(operator);
+    for (provider, model, with_project, without) in [
+        // The exact name, in each table.
+        ("openai", "gpt-4o-mini", Some("0.15"), Some("0.15")),
+        ("openai", "op", Some("202"), Some("202")),
+        ("openai", "shared", Some("102"), Some("203")),
+        ("openai", "gpt-4.1", Some("101"), Some("2")),
+        ("newhost", "m", Some("205"), Some("205")),
+        // An alias in a table goes before the exact name in the next one.
+        ("openai", "gpt-4o-2024-08-06", Some("201"), Some("201")),
+        ("openai", "gpt-4.1-2025-04-14", Some("101"), Some("2")),
+        ("openai", "gpt-4o-2031-01-01", Some("201"), Some("201")),
+        // A dated row is not the undated model's.
+        ("openai", "gpt-4.1-mini", Some("0.4"), Some("0.4")),
+        ("openai", "gpt-4.1-mini-2025-04-14", Some("103"), Some("0.4")),
+        ("openai", "gpt-4.1-mini-2032-02-02", Some("0.4"), Some("0.4")),
+        ("openai", "my-model", None, None),
+        ("openai", "my-model-latest", Some("104"), None),
+        // Aliases of the built-in rows.
+        ("openai", "o1-pro-2031-01-01", Some("150"), Some("150")),
+        ("anthropic", "claude-opus-4-7-20310416", Some("5"), Some("5")),
+        ("anthropic", "claude-opus-4-7@20310416", Some("5"), Some("5")),
+        ("google", "models/gemini-2.5-pro", Some("1.25"), Some("1.25")),
+        ("google", "models/gemini-2.5-pro-latest", Some("1.25"), Some("1.25")),
+        // Fine-tunes: an exact row or none.
+        ("openai", "ft:gpt-4o-2024-08-06", Some("3.75"), Some("3.75")),
+        ("openai", "ft:gpt-4o-2024-08-06:acme::1", Some("204"), Some("204")),
+        ("openai", "ft:gpt-4o-2024-08-06:acme::2", None, None),
+        ("openai", "ft:gpt-4o:acme::2-2024-08-06", None, None),
+        ("openai", "ft:gpt-4o-latest", None, None),
+        // Zeros that mean "not known" are an answer: none.
+        ("openai", "gpt-5.4", None, Some("2.5")),
+        ("openai", "nothing", None, None),
+        ("openai", "omni-moderation-latest", None, None),
+        // Names are exact otherwise.
+        ("openai", "GPT-4o", None, None),
+        ("openai", "gpt-4o ", None, None),
+        ("openai", "", None, None),
+        ("openai", "claude-opus-4-7", None, None),
+        ("OpenAI", "gpt-4o", None, None),
+        ("gemini", "gemini-2.5-pro", None, None),
+        ("", "", None, None),
+    ] {
+        let found = book.find(Some(&project), provider, model).map(input);
+        assert_eq!(found.as_deref(), with_project, "{provider} {model}, with the project's table");
+        let found = book.find(None, provider, model).map(input);
+        assert_eq!(found.as_deref(), without, "{provider} {model}, without it");
+    }
+}
+
+#[test]
+fn a_row_is_the_whole_truth_about_its_model() {
+    let project = table(r#"{"openai": {"gpt-5.4": {"input": 2, "output": 4}}}"#);
+    let book = PriceBook::new(PriceTable::default());
+    let usage = Usage { input: 300_000, cache_read: 10, output: 1, ..Usage::default() };
+    let cost = |project| book.find(project, "openai", "gpt-5.4").and_then(|row| row.cost(&usage));
+    assert_eq!(cost(Some(&project)).expect("priced").to_string(), "0.600024");
+    assert_eq!(cost(None).expect("priced").to_string(), "1.5000275");
+}
+
+#[test]
+fn the_built_in_table_has_the_published_prices() {
+    let book = PriceBook::new(PriceTable::default());
+    for (provider, model, expected) in [
+        ("openai", "gpt-5.4", "0.000706"),
+        ("azure-openai", "gpt-5.4", "0.000706"),
+        ("anthropic", "claude-opus-4-7", "0.001212"),
+        ("google", "gemini-2.5-pro", "0.000453"),
+        ("bedrock", "anthropic.claude-opus-4-7", "0.001212"),
+        ("deepseek", "deepseek-chat", "0.000028672"),
+    ] {
+        let usage = Usage { input: 36, cache_read: 64, output: 40, ..Usage::default() };
+        let row = book.find(None, provider, model).expect(model);
+        assert_eq!(row.cost(&usage).expect(model).to_string(), expected, "{provider} {model}");
+    }
+    assert_eq!(PriceTable::builtin().rows().count(), 2_482);
+    let gpt = book.find(None, "openai", "gpt-5.4").expect("listed");
+    assert_eq!((gpt.mode(), gpt.max_output()), (Some("chat"), Some(128_000)));
+}
