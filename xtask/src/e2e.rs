@@ -1,7 +1,126 @@
-//! Placeholder.
+//! `cargo xtask e2e`: the release server, driven by published clients against a published provider.
+//!
+//! Everything runs on free ports of the loopback and in one scratch folder, and ends with it. The
+//! drivers under `xtask/e2e/drivers` print a line for each check; this counts them.
 
-use crate::run::Outcome;
+mod canary;
+mod child;
+mod clients;
+mod quickstart;
+mod tally;
+mod world;
 
-pub(crate) fn run(_args: &[String]) -> Outcome {
-    Err("not there yet".into())
+use std::path::{Path, PathBuf};
+
+use crate::run::{self, Outcome, root};
+use clients::Clients;
+use tally::Tally;
+use world::World;
+
+const USAGE: &str = "\
+Usage: cargo xtask e2e [--only DRIVER]... [--keep]
+
+  --only DRIVER   run this driver only (its file's name without the ending); may be repeated
+  --keep          keep the scratch folder, and say where it is
+
+BYOK_SERVER_BIN names a server to drive instead of building one.";
+
+/// The drivers that share one server, then those that start their own.
+const DRIVERS: [&str; 7] = [
+    "byok_client.py",
+    "openai_client.py",
+    "openai_client.mjs",
+    "ai_sdk.mjs",
+    "raw_http.py",
+    "graceful_stop.py",
+    "kill_loop.py",
+];
+
+/// Installs, builds, drives, searches for secrets, and sums up.
+pub(crate) fn run(args: &[String]) -> Outcome {
+    let options = Options::parse(args)?;
+    let clients = Clients::install(&folder())?;
+    let server = server()?;
+    let scratch = tempfile::Builder::new().prefix("byok-e2e-").tempdir()?;
+    let mut tally = Tally::default();
+
+    let outcome = drive(&options, &clients, &server, scratch.path(), &mut tally);
+    if options.keep {
+        println!("kept {}", scratch.keep().display());
+    }
+    outcome?;
+    println!("\n{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 || tally.passed == 0 {
+        return Err("the server does not do what its clients expect".into());
+    }
+    Ok(())
+}
+
+fn drive(
+    options: &Options,
+    clients: &Clients,
+    server: &Path,
+    scratch: &Path,
+    tally: &mut Tally,
+) -> Outcome {
+    let world = World::start(clients, server, scratch)?;
+    for driver in DRIVERS.iter().filter(|driver| options.wants(driver)) {
+        let mut command = clients.driver(driver);
+        command.envs(world.environment());
+        tally.watch(driver, &mut command)?;
+    }
+    let left = world.stop();
+    tally.check("server", "after all that it stops when asked, exit code 0", left.server.clone());
+    canary::search(&left, tally)
+}
+
+fn folder() -> PathBuf {
+    root().join("xtask/e2e")
+}
+
+/// The server to drive: the one that `BYOK_SERVER_BIN` names, or a release build.
+fn server() -> Result<PathBuf, Box<dyn std::error::Error>> {
+    if let Some(path) = std::env::var_os("BYOK_SERVER_BIN") {
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path.canonicalize()?)
+        } else {
+            Err(format!("BYOK_SERVER_BIN: there is no file {}", path.display()).into())
+        };
+    }
+    run::run("cargo", &["build", "--release", "--package", "byok-server", "--locked"])?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(root().join(target).join("release/byok-server"))
+}
+
+/// What the command line asks for.
+struct Options {
+    only: Vec<String>,
+    keep: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self, String> {
+        let mut options = Self { only: Vec::new(), keep: false };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--keep" => options.keep = true,
+                "--only" => {
+                    let name = args.next().filter(|name| {
+                        DRIVERS.iter().any(|driver| driver.split('.').next() == Some(name))
+                    });
+                    let name = name.ok_or_else(|| format!("--only names no driver\n\n{USAGE}"))?;
+                    options.only.push(name.clone());
+                }
+                _ => return Err(format!("unknown option {arg}\n\n{USAGE}")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, driver: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| driver.split('.').next() == Some(name))
+    }
 }

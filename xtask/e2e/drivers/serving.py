@@ -1,0 +1,100 @@
+"""Servers that a driver starts, kills and stops by itself."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+BINARY = os.environ.get("E2E_BINARY", "")
+PROVIDER = os.environ.get("E2E_PROVIDER", "")
+PROVIDER_KEY = os.environ.get("E2E_PROVIDER_KEY", "")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Served:
+    """One `quickstart` on a data folder; started again, it finds what it left."""
+
+    def __init__(self, folder: pathlib.Path, upstream: str = PROVIDER, **settings: str):
+        self.folder = folder
+        self.data = folder / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.secret_key = ""
+        self._settings = {"BYO_OPENAI_BASE_URL": f"{upstream}/v1", "BYO_METRICS_LISTEN": "off", **settings}
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> float:
+        """Starts it and waits until it is ready; seconds that took."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BYO_", "ENCRYPTION_KEY"))}
+        environment |= self._settings | {"BYO_LISTEN": f"127.0.0.1:{self.port}"}
+        begun = time.monotonic()
+        with (self.folder / "stdout.log").open("ab") as out, (self.folder / "stderr.log").open("ab") as err:
+            self._process = subprocess.Popen(
+                [BINARY, "quickstart", "--data-dir", str(self.data)],
+                stdout=out,
+                stderr=err,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        while not self._ready():
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended with {self._process.returncode} at start: {self.errors()}")
+            if time.monotonic() - begun > 30:
+                self.kill()
+                raise AssertionError(f"the server was not ready after 30 s: {self.errors()}")
+            time.sleep(0.005)
+        took = time.monotonic() - begun
+        if not self.secret_key:
+            found = re.search(r"byo_sk_live_\w+", (self.folder / "stdout.log").read_text())
+            if not found:
+                raise AssertionError("quickstart printed no secret key")
+            self.secret_key = found[0]
+        return took
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def errors(self) -> str:
+        """The last lines it wrote to its error output."""
+        return "\n".join((self.folder / "stderr.log").read_text(errors="replace").splitlines()[-8:])
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+
+    def exit_code(self, within: float) -> int:
+        """The code it ended with; fails if it still runs after so many seconds."""
+        assert self._process
+        return self._process.wait(timeout=within)
+
+    def __enter__(self) -> Served:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()

@@ -1,0 +1,224 @@
+//! Looking for secrets and content where they must not be: logs, database, journal, error bodies.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem::Finder;
+
+use super::quickstart::{files, tokens};
+use super::tally::Tally;
+use super::world::{CONTENT, Left};
+use crate::run::Outcome;
+
+/// How much of either end of a secret must show to count as found: more than any hint shows.
+const PIECE: usize = 24;
+
+/// Searches everything the run left behind.
+pub(super) fn search(left: &Left, tally: &mut Tally) -> Outcome {
+    let all = files(&left.scratch)?;
+    let written: Vec<&Path> =
+        all.iter().map(AsRef::as_ref).filter(|p| is_written_by_server(p)).collect();
+    let shown: Vec<&Path> = all
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|p| named(p, "shown-") || named(p, "server.stderr"))
+        .collect();
+
+    let mut ours = left.tokens.clone();
+    let mut sealing = Vec::new();
+    for path in &all {
+        let text = std::fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        if is_greeting(path) || named(path, "minted-") {
+            ours.extend(tokens(&text).map(str::to_owned));
+        }
+        if is_kept_apart(path) && text.trim().len() >= 64 {
+            sealing.extend(
+                text.split(|c: char| !c.is_ascii_hexdigit())
+                    .filter(|w| w.len() == 64)
+                    .map(str::to_owned),
+            );
+        }
+    }
+    ours.sort();
+    ours.dedup();
+
+    // The greeting shows the tokens once: if they are not found there, the search is blind.
+    let greeting = all.iter().map(AsRef::as_ref).filter(|p: &&Path| named(p, "server.stdout"));
+    let found = hits(&left.tokens, greeting)?;
+    tally.check(
+        "secrets",
+        "the search finds the tokens where quickstart prints them",
+        if found.len() >= left.tokens.len() { Ok(()) } else { Err(format!("found {found:?}")) },
+    );
+    tally.check(
+        "secrets",
+        "there is something to search: database, logs and error bodies",
+        something(&written, &shown),
+    );
+    tally.check(
+        "secrets",
+        "no provider key in files, logs or error bodies: plain, base64, hex",
+        none(hits(&left.provider_keys, all.iter().map(AsRef::as_ref))?),
+    );
+    let but_greetings = || {
+        all.iter().map(AsRef::as_ref).filter(|p: &&Path| !is_greeting(p) && !named(p, "minted-"))
+    };
+    tally.check(
+        "secrets",
+        "no token of ours but where it was shown once, and the admin token's own file",
+        none(hits(&ours, but_greetings().filter(|p| !is_kept_apart(p)))?),
+    );
+    tally.check(
+        "secrets",
+        "the encryption key is in its own file only",
+        if sealing.is_empty() {
+            Err("no key file found".to_owned())
+        } else {
+            none(hits(
+                &sealing,
+                all.iter().map(AsRef::as_ref).filter(|p: &&Path| !is_kept_apart(p)),
+            )?)
+        },
+    );
+    tally.check("secrets", "files with secrets are for their owner alone", modes(&all)?);
+    let content: Vec<String> = CONTENT.iter().map(|word| (*word).to_owned()).collect();
+    tally.check(
+        "secrets",
+        "no word of a prompt or an answer in files, logs or error bodies",
+        none(hits(&content, all.iter().map(AsRef::as_ref))?),
+    );
+    Ok(())
+}
+
+fn named(path: &Path, begin: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(begin))
+}
+
+/// What `quickstart` prints: the one place where a token is shown.
+fn is_greeting(path: &Path) -> bool {
+    named(path, "server.stdout") || named(path, "stdout.log")
+}
+
+/// A file whose purpose is to hold a secret: it lies in a data folder and nobody else may read it.
+fn is_kept_apart(path: &Path) -> bool {
+    let in_data = path.parent().is_some_and(|folder| folder.ends_with("data"));
+    let private = path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);
+    in_data && private && (named(path, "admin") || named(path, "encryption"))
+}
+
+fn is_written_by_server(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "data")
+}
+
+fn something(written: &[&Path], shown: &[&Path]) -> Result<(), String> {
+    let sqlite = written
+        .iter()
+        .any(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")));
+    let logs = shown.iter().filter(|path| path.metadata().is_ok_and(|meta| meta.len() > 0)).count();
+    if sqlite && logs >= 2 {
+        Ok(())
+    } else {
+        Err(format!("database {sqlite}, logs {logs}: {written:?}"))
+    }
+}
+
+fn modes(all: &[std::path::PathBuf]) -> Result<Result<(), String>, std::io::Error> {
+    for path in all.iter().filter(|path| is_written_by_server(path)) {
+        let mode = path.metadata()?.permissions().mode();
+        let kept = named(path, "admin") || named(path, "encryption");
+        if kept && mode & 0o077 != 0 {
+            return Ok(Err(format!("{} has mode {:o}", path.display(), mode & 0o777)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn none(hits: Vec<String>) -> Result<(), String> {
+    if hits.is_empty() { Ok(()) } else { Err(hits.join("\n")) }
+}
+
+/// Where which secret shows, in which spelling; the secret itself only by its beginning.
+fn hits<'a>(
+    secrets: &[String],
+    paths: impl Iterator<Item = &'a Path>,
+) -> std::io::Result<Vec<String>> {
+    let needles: Vec<(String, &str, Vec<u8>)> = secrets
+        .iter()
+        .flat_map(|secret| {
+            let begin: String = secret.chars().take(14).collect();
+            spellings(secret).into_iter().map(move |(how, needle)| (begin.clone(), how, needle))
+        })
+        .collect();
+    let mut found = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(path)?;
+        for (begin, how, needle) in &needles {
+            if Finder::new(needle).find(&bytes).is_some() {
+                found.push(format!("{begin}… {how} in {}", path.display()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Every way in which either end of a secret might be spelt.
+fn spellings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let bytes = secret.as_bytes();
+    let piece = PIECE.min(bytes.len());
+    let mut all = Vec::new();
+    for end in [&bytes[..piece], &bytes[bytes.len() - piece..]] {
+        all.push(("plain", end.to_vec()));
+        all.push(("hex", end.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect()));
+        all.push(("HEX", end.iter().flat_map(|b| format!("{b:02X}").into_bytes()).collect()));
+        for shift in 0..3 {
+            all.push(("base64", within(&STANDARD_NO_PAD, end, shift)));
+            all.push(("base64url", within(&URL_SAFE_NO_PAD, end, shift)));
+        }
+    }
+    all
+}
+
+/// The characters of base64 that only these bytes decide, when `shift` bytes of the first group of
+/// three stand before them.
+fn within(engine: &impl Engine, bytes: &[u8], shift: usize) -> Vec<u8> {
+    let mut all = vec![0; shift];
+    all.extend_from_slice(bytes);
+    let text = engine.encode(&all).into_bytes();
+    text[(shift * 8).div_ceil(6)..all.len() * 8 / 6].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "sk-proj-0123456789abcdefghijklmnopqrstuvwxyz";
+
+    fn finds(haystack: &[u8]) -> bool {
+        spellings(SECRET).iter().any(|(_, needle)| Finder::new(needle).find(haystack).is_some())
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_spelling_and_alignment() {
+        let hex: String = SECRET.bytes().map(|b| format!("{b:02x}")).collect();
+        assert!(finds(SECRET.as_bytes()));
+        assert!(finds(hex.as_bytes()));
+        assert!(finds(hex.to_uppercase().as_bytes()));
+        for before in ["", "a", "ab", "abc", "abcd"] {
+            for after in ["", "z", "zy", "zyx"] {
+                let text = format!("{before}{SECRET}{after}");
+                assert!(finds(STANDARD_NO_PAD.encode(&text).as_bytes()), "{text}");
+                assert!(finds(URL_SAFE_NO_PAD.encode(&text).as_bytes()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hint_and_another_secret_are_not_taken_for_it() {
+        assert!(!finds(b"sk-...tuvwxyz"));
+        assert!(!finds(b"sk-proj-0123456789abcdef"[..20].as_ref()));
+        assert!(!finds(STANDARD_NO_PAD.encode("sk-proj-another-key-of-someone-else").as_bytes()));
+    }
+}
