@@ -45,7 +45,7 @@ fn flags_go_over_the_environment_and_that_goes_over_the_file() {
 }
 
 #[test]
-fn a_good_value_above_does_not_excuse_the_file_but_hides_its_value() {
+fn a_value_that_another_goes_over_is_not_judged() {
     let config = given().toml("listen = 'nonsense'").variable("BYO_LISTEN", "127.0.0.1:2").config();
     assert_eq!(config.http.listen.port(), 2);
 }
