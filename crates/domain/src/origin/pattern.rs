@@ -90,7 +90,7 @@ impl OriginPattern {
         }
         let parent = origin.host.strip_suffix(&*self.origin.host);
         (origin.scheme, origin.port) == (self.origin.scheme, self.origin.port)
-            && parent.is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+            && parent.is_some_and(|labels| labels.ends_with('.'))
     }
 }
 
