@@ -1,6 +1,6 @@
 //! The one TLS client configuration: ring, TLS 1.2 and 1.3, the system's roots.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -12,14 +12,19 @@ use rustls::{
 #[error("the extra root certificates are not valid PEM certificates")]
 pub struct InvalidRoots;
 
+/// Read once a process: there are about 150, and reading them takes a client's time at start.
+static SYSTEM_ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+});
+
 /// Builds the configuration for every outgoing TLS connection.
 ///
 /// A machine without any root certificate is not an error: it may only ever call plain http
 /// inside its own network. Every https call fails closed there, and the log says why.
 pub(crate) fn client_config(extra_roots: &[Vec<u8>]) -> Result<Arc<ClientConfig>, InvalidRoots> {
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(system.certs);
+    let mut roots = SYSTEM_ROOTS.clone();
     for pem in extra_roots {
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {

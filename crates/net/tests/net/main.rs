@@ -1,0 +1,12 @@
+//! The crate from outside: rules as tables, everything else on real loopback sockets.
+#![allow(missing_docs, reason = "test names are sentences")]
+
+mod drain;
+mod egress;
+mod listening;
+mod rebinding;
+mod reuse;
+mod support;
+mod timing;
+mod tls;
+mod wire;
