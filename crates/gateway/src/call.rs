@@ -49,7 +49,14 @@ impl Gateway {
         let keys = self.keys(&call.project, call.provider, &provider_id, &call.ref_id).await?;
         let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers)?;
         let key = self
-            .choose(&call.project, &provider_id, &call.ref_id, &keys, &call.route, &outgoing)
+            .choose(
+                &call.project,
+                &provider_id,
+                &call.ref_id,
+                &keys,
+                &call.route,
+                &outgoing.objects,
+            )
             .await?;
         let base = key.base.as_ref().ok_or(CallError::Blocked)?;
 
@@ -131,10 +138,10 @@ impl Gateway {
         ref_id: &byok_domain::RefId,
         keys: &'k [UsableKey],
         route: &byok_providers::Route,
-        outgoing: &Outgoing,
+        named: &[ObjectRef],
     ) -> Result<&'k UsableKey, CallError> {
         let mut chosen = keys.first();
-        for ObjectRef { kind, id } in route.object.iter().chain(&outgoing.objects) {
+        for ObjectRef { kind, id } in route.object.iter().chain(named) {
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
             let Some(owner) = self.directory.object_owner(project, provider, kind, id).await?

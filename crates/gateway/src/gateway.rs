@@ -28,7 +28,7 @@ pub struct GatewayConfig {
     /// The operator's encryption keys.
     pub keyring: Arc<Keyring>,
     /// Hashes tokens as they were hashed when they were made.
-    pub hasher: TokenHasher,
+    pub hasher: Arc<TokenHasher>,
     /// The operator's token, if calls by it are wanted.
     pub admin: Option<AdminToken>,
     /// The way out.
@@ -51,7 +51,7 @@ pub struct GatewayConfig {
 pub struct Gateway {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) keyring: Arc<Keyring>,
-    hasher: TokenHasher,
+    hasher: Arc<TokenHasher>,
     admin: Option<AdminToken>,
     pub(crate) upstream: Upstream,
     pub(crate) egress: EgressPolicy,

@@ -19,6 +19,7 @@ mod prefixed;
 mod remembered;
 mod request;
 mod upload;
+mod usage_log;
 mod validate;
 
 pub use ambient::{Ambient, System};
@@ -28,3 +29,4 @@ pub use error::{AuthError, CallError};
 pub use gateway::{Gateway, GatewayConfig, Project};
 pub use prefixed::Prefixed;
 pub use request::{Call, CallBody, CollectError, collect};
+pub use usage_log::WatchedUsageLog;

@@ -147,7 +147,8 @@ impl AuditReport {
 fn hash_of(key: &AuditKey, row: &Model) -> Option<String> {
     let metadata: serde_json::Value = serde_json::from_str(&row.metadata).ok()?;
     // The hash covers the value; the text has to be the one way it is written.
-    if metadata.to_string() != row.metadata || row.id != entry_id(key, row.sequence) {
+    let written = metadata.to_string();
+    if written != row.metadata || row.id != entry_id(key, row.sequence) {
         return None;
     }
     // An absent field and an empty one are hashed alike; only one of them is ever written.

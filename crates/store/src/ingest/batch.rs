@@ -54,7 +54,7 @@ fn bounded(record: &CallRecord) -> Cow<'_, CallRecord> {
     Cow::Owned(kept)
 }
 
-/// Each count at most its share of [`MOST_TOKENS`].
+/// Each count of tokens at most [`MOST_TOKENS`].
 fn held(usage: Usage) -> Usage {
     let most = |tokens: u64| tokens.min(MOST_TOKENS);
     Usage {
@@ -62,8 +62,10 @@ fn held(usage: Usage) -> Usage {
         cache_read: most(usage.cache_read),
         cache_write: most(usage.cache_write),
         cache_write_1h: most(usage.cache_write_1h),
+        cache_write_12h: most(usage.cache_write_12h),
         output: most(usage.output),
         reasoning: most(usage.reasoning),
+        // The rest is not summed.
         ..usage
     }
 }

@@ -1,0 +1,166 @@
+//! Serving: everything put together, until a signal says stop.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use byok_api::{Api, AppState, Calls, Rate, Services, UsageTail};
+use byok_domain::pricing::PriceBook;
+use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
+use byok_metering::{Journal, JournalError, JournalId, Meter, Writer};
+use byok_net::{EgressPolicy, Server, ServerConfig, Timeouts, Upstream, service_fn};
+use byok_vault::{Keyring, random_bytes};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::installation::Installation;
+use crate::{Failure, Outcome, logging, probe, process};
+
+/// What is said once the server listens.
+pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// Says nothing beyond the log.
+pub(crate) fn quietly(_: &Installation, _: SocketAddr) -> Said<'_> {
+    Box::pin(async { Ok(()) })
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what is running.
+pub(crate) fn run(
+    control: &Runtime,
+    config: Config,
+    keyring: Keyring,
+    once_listening: impl FnOnce(&Installation, SocketAddr) -> Said<'_>,
+) -> Outcome {
+    logging::start(&config.log);
+    process::raise_open_files();
+    let metrics = logging::collect_metrics(config.metrics_listen);
+    let installation = control.block_on(Installation::open(&config.storage, keyring))?;
+    let running = start(control, config, &installation)?;
+    if let (Some(handle), Some(listen)) = (metrics, running.metrics_listen) {
+        control.spawn(probe::serve_metrics(listen, handle));
+    }
+    let local = running.server.local_addr();
+    tracing::info!(%local, "serving");
+    control.block_on(once_listening(&installation, local))?;
+    control.block_on(stop_signal())?;
+    tracing::info!("stopping: live answers are finished first");
+    running.server.shutdown();
+    running.server.join();
+    control.block_on(async {
+        // The last records reach the database; what does not is found in the journal next time.
+        if let Some(writer) = Arc::into_inner(running.writer) {
+            let _ = tokio::time::timeout(Duration::from_secs(10), writer.stop()).await;
+        }
+    });
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Running {
+    server: Server,
+    writer: Arc<Writer>,
+    metrics_listen: Option<SocketAddr>,
+}
+
+fn start(
+    control: &Runtime,
+    config: Config,
+    installation: &Installation,
+) -> Result<Running, Failure> {
+    let Config { http, storage, upstreams, metrics_listen, admin_token, prices, .. } = config;
+    let ambient = Arc::new(System);
+    let journal = Journal::open(
+        storage.data_dir.join("journal"),
+        storage.durability,
+        storage.journal_max,
+        JournalId::from_random(u128::from_be_bytes(random_bytes())),
+    )
+    .map_err(|error| match error {
+        JournalError::InUse { .. } => Failure::Config(vec![error.to_string()]),
+        other => other.into(),
+    })?;
+    let egress = EgressPolicy::new(upstreams.allow_private);
+    let timeouts = Timeouts {
+        connect: upstreams.connect_timeout,
+        first_byte: upstreams.first_byte_timeout,
+        idle: upstreams.idle_timeout,
+    };
+    let base_urls =
+        upstreams.base_urls.into_iter().map(|(provider, url)| (provider.to_owned(), url)).collect();
+    let gateway = Arc::new(Gateway::new(GatewayConfig {
+        directory: Arc::new(installation.store.clone()),
+        keyring: Arc::clone(&installation.keyring),
+        hasher: Arc::clone(&installation.hasher),
+        admin: admin_token,
+        upstream: Upstream::new(egress.clone(), timeouts)?,
+        egress: egress.clone(),
+        meter: Arc::new(Meter::new(Arc::clone(&journal), PriceBook::new(prices))),
+        ambient: ambient.clone(),
+        base_urls,
+        max_body: http.max_body,
+    })?);
+    let log = WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway));
+    let writer =
+        Arc::new(Writer::start(Arc::clone(&journal), Arc::new(log), control.handle().clone())?);
+    let state = AppState::new(Services {
+        store: installation.store.clone(),
+        keyring: Arc::clone(&installation.keyring),
+        hasher: Arc::clone(&installation.hasher),
+        gateway: Arc::clone(&gateway),
+        usage: Arc::new(Tail { journal, writer: Arc::downgrade(&writer) }),
+        egress,
+        trusted_proxies: http.trusted_proxies,
+        ambient,
+        failed_logins: Rate::FAILED_LOGINS,
+        publishable: Rate::PUBLISHABLE,
+    });
+    let calls = Calls::new(gateway, Arc::clone(&state), http.forward_unknown_paths);
+    let api = Api::new(calls, byok_api::router(&state), control.handle().clone());
+    let mut listener = ServerConfig::new(http.listen);
+    listener.threads = http.threads;
+    listener.drain = http.drain;
+    let server = byok_net::serve(
+        listener,
+        service_fn(move |request| {
+            let api = api.clone();
+            async move { Ok::<_, Infallible>(api.handle(request).await) }
+        }),
+    )
+    .map_err(|error| format!("cannot listen on {}: {error}", http.listen))?;
+    Ok(Running { server, writer, metrics_listen })
+}
+
+/// The writer, as the management routes see it.
+struct Tail {
+    journal: Arc<Journal>,
+    writer: std::sync::Weak<Writer>,
+}
+
+#[async_trait]
+impl UsageTail for Tail {
+    async fn caught_up(&self, within: Duration) -> bool {
+        match self.writer.upgrade() {
+            Some(writer) => writer.caught_up(within).await,
+            None => false,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.journal.has_room()
+    }
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

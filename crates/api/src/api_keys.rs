@@ -1,0 +1,134 @@
+//! Tokens of a project: made and shown once, listed by their hint, withdrawn.
+
+use byok_domain::credential::{ApiKeyKind, Environment};
+use byok_domain::{ApiKeyId, KeyHint, RefId, Timestamp};
+use byok_store::{ApiKeyRow, NewApiKey, Page};
+use byok_vault::Token;
+use serde::Serialize;
+
+use crate::answer::{self, Answer, shown, shown_if_any};
+use crate::dispatch::{Ask, Scope};
+use crate::error::ApiError;
+use crate::fields::Fields;
+use crate::state::AppState;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: &'a ApiKeyId,
+    #[serde(rename = "type")]
+    kind: ApiKeyKind,
+    name: &'a str,
+    /// The token itself, in the answer that makes it and in no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    hint: &'a KeyHint,
+    ref_id: Option<&'a RefId>,
+    #[serde(serialize_with = "shown_if_any")]
+    expires_at: Option<Timestamp>,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "shown_if_any")]
+    revoked_at: Option<Timestamp>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(row: &'a ApiKeyRow, key: Option<&'a str>) -> Self {
+        Self {
+            id: &row.id,
+            kind: row.kind,
+            name: &row.name,
+            key,
+            hint: &row.hint,
+            ref_id: row.ref_id.as_ref(),
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    data: Vec<Shown<'a>>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+/// A new token with the row that keeps its digest.
+pub(crate) fn mint(
+    state: &AppState,
+    kind: ApiKeyKind,
+    environment: Environment,
+    name: &str,
+) -> (Token, NewApiKey) {
+    let token = Token::mint(kind.token_prefix(environment));
+    let row = NewApiKey {
+        id: ApiKeyId::from_random(u128::from_be_bytes(byok_vault::random_bytes())),
+        kind,
+        name: name.to_owned(),
+        ref_id: None,
+        hint: token.hint(),
+        digest: state.hasher.digest(token.as_str()),
+        expires_at: None,
+    };
+    (token, row)
+}
+
+/// `POST /api-keys`.
+pub(crate) async fn create(scope: Scope, ask: Ask) -> Answer {
+    let (state, at, mut fields) = ask.fields().await?;
+    let kind = fields.choice("type", "secret, publishable, customer", ApiKeyKind::parse);
+    let kind = fields.required("type", kind);
+    let ref_id = customer(&mut fields, kind)?;
+    let expires_at = expiry(&mut fields, at);
+    let mut name = fields.line("name");
+    if kind == Some(ApiKeyKind::Customer) {
+        name = name.or_else(|| Some("Customer key".to_owned()));
+    }
+    let name = fields.required("name", name);
+    let (kind, name) = fields.finish(kind.zip(name))?;
+
+    let (token, row) = mint(&state, kind, scope.project().environment, &name);
+    let row = NewApiKey { ref_id, expires_at, ..row };
+    let row = state.store.create_api_key(scope.id(), row, &scope.by(at)).await?;
+    answer::json(&Shown::of(&row, Some(token.as_str())))
+}
+
+/// The customer that a customer key stands for; other kinds stand for none.
+fn customer(fields: &mut Fields, kind: Option<ApiKeyKind>) -> Result<Option<RefId>, ApiError> {
+    if kind == Some(ApiKeyKind::Customer) {
+        return fields.ref_id().map(Some);
+    }
+    if fields.take("refId").is_some() && kind.is_some() {
+        fields.reject("refId", "belongs to keys of type customer only; leave it out");
+    }
+    Ok(None)
+}
+
+fn expiry(fields: &mut Fields, now: Timestamp) -> Option<Timestamp> {
+    let at = fields.choice("expiresAt", "an RFC 3339 time", Timestamp::parse)?;
+    if at <= now {
+        fields.reject("expiresAt", "must lie in the future");
+    }
+    Some(at)
+}
+
+/// `GET /api-keys`.
+pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
+    let query = ask.query(&["limit", "offset"])?;
+    let Page { limit, offset } = query.page()?;
+    let rows = ask.state.store.api_keys(scope.id(), Page { limit, offset }).await?;
+    let data = rows.data.iter().map(|row| Shown::of(row, None)).collect();
+    answer::json(&List { data, total: rows.total, limit, offset })
+}
+
+/// `DELETE /api-keys/{id}`.
+pub(crate) async fn revoke(scope: Scope, ask: Ask) -> Answer {
+    ask.query(&[])?;
+    let id = ApiKeyId::new(ask.param("id"));
+    ask.state.store.revoke_api_key(scope.id(), &id, &scope.by(ask.at)).await?;
+    ask.state.gateway.forget_api_key(&id);
+    answer::json(&serde_json::json!({ "revoked": true }))
+}

@@ -1,0 +1,72 @@
+//! The audit log of a project.
+
+use byok_domain::audit::{Action, ActorType};
+use byok_domain::{ProjectId, Timestamp};
+use byok_store::{AuditEntry, AuditFilter, Page};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::answer::{self, Answer, shown};
+use crate::dispatch::{Ask, Scope};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: String,
+    project_id: Option<ProjectId>,
+    action: &'static str,
+    actor_type: ActorType,
+    actor_id: String,
+    target_type: String,
+    target_id: String,
+    ip: Option<String>,
+    metadata: Value,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
+    prev_hash: String,
+    hash: String,
+}
+
+impl From<AuditEntry> for Shown {
+    fn from(entry: AuditEntry) -> Self {
+        Self {
+            id: entry.id,
+            project_id: entry.project,
+            action: entry.action.as_str(),
+            actor_type: entry.actor_type,
+            actor_id: entry.actor_id,
+            target_type: entry.target_type,
+            target_id: entry.target_id,
+            ip: entry.ip,
+            metadata: entry.metadata,
+            created_at: entry.created_at,
+            prev_hash: entry.prev_hash,
+            hash: entry.hash,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    data: Vec<Shown>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+/// `GET /audit-logs`.
+pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
+    let query = ask.query(&["action", "actorType", "since", "until", "limit", "offset"])?;
+    let (since, until) = query.span()?;
+    let known = || Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
+    let filter = AuditFilter {
+        action: query.read("action", &format!("one of: {}", known()), Action::parse)?,
+        actor_type: query.read("actorType", "user, api_key or system", ActorType::parse)?,
+        since,
+        until,
+    };
+    let Page { limit, offset } = query.page()?;
+    let entries = ask.state.store.audit_log(scope.id(), &filter, Page { limit, offset }).await?;
+    let data = entries.data.into_iter().map(Shown::from).collect();
+    answer::json(&List { data, total: entries.total, limit, offset })
+}

@@ -1,0 +1,285 @@
+//! The hot routes: the envelope (`/proxy/…`) and the drop-in routes (`/v1/…`).
+//!
+//! They stand outside the router of the management routes: a call is matched by its prefix, and
+//! its body goes from one socket to the other without being boxed on the way.
+
+mod answer_body;
+mod credential;
+mod envelope;
+mod errors;
+mod path;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use byok_domain::credential::{ApiKeyKind, Caller, Permission};
+use byok_domain::{ProjectId, RefId, RequestId, Timestamp};
+use byok_gateway::{Answer, Call, CallBody, Gateway, collect};
+use byok_providers::{BodyKind, Provider, Route};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body::Body;
+
+pub use answer_body::CallBodyOut;
+use envelope::Envelope;
+pub use path::{CallPath, Kind};
+
+use crate::address;
+use crate::error::{ApiError, Code};
+use crate::state::AppState;
+
+/// The hot routes and what they work with.
+#[derive(Clone)]
+pub struct Calls {
+    gateway: Arc<Gateway>,
+    state: Arc<AppState>,
+    /// Whether paths that no module knows are forwarded.
+    forward_unknown: bool,
+}
+
+/// One request on its way through the hot routes.
+struct Incoming {
+    id: RequestId,
+    at: Timestamp,
+    started: Instant,
+    parts: Parts,
+}
+
+impl Calls {
+    /// The hot routes over `gateway`. `state` is the management routes' own.
+    pub fn new(gateway: Arc<Gateway>, state: Arc<AppState>, forward_unknown: bool) -> Self {
+        Self { gateway, state, forward_unknown }
+    }
+
+    /// Serves a request whose path [`CallPath::parse`] has matched.
+    pub async fn serve<B>(&self, path: CallPath, request: Request<B>) -> Response<CallBodyOut>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let started = Instant::now();
+        let (at, id) = self.gateway.begin();
+        let (parts, body) = request.into_parts();
+        let incoming = Incoming { id, at, started, parts };
+        let provider = match path.kind {
+            Kind::DropIn => path::drop_in_provider(&incoming.parts.headers),
+            Kind::Envelope => path::envelope_provider(&path),
+        };
+        let mut response = match provider {
+            Ok(provider) => {
+                let shape = (path.kind == Kind::DropIn).then_some(provider);
+                let served = self.run(&path, provider, incoming, body).await;
+                served.unwrap_or_else(|refusal| errors::respond(refusal, shape, id))
+            }
+            Err(refusal) => errors::respond(refusal, None, id),
+        };
+        finish(response.headers_mut(), id);
+        response
+    }
+
+    async fn run<B>(
+        &self,
+        path: &CallPath,
+        provider: &'static dyn Provider,
+        incoming: Incoming,
+        body: B,
+    ) -> Result<Response<CallBodyOut>, ApiError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let headers = &incoming.parts.headers;
+        let (project, implied) = self.enter(path, &incoming.parts).await?;
+        if headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "Send the body without a Content-Encoding.",
+            ));
+        }
+        match path.kind {
+            Kind::Envelope => {
+                let route = path::envelope_route(path, provider, &incoming.parts.method)?;
+                let envelope = Envelope::open(&self.gateway, &route, headers, body).await?;
+                let ref_id = agree(implied, Some(envelope.ref_id))?;
+                let answer = self
+                    .call(provider, route, project, ref_id, incoming, None, envelope.body)
+                    .await?;
+                Ok(envelope::answer(answer))
+            }
+            Kind::DropIn => {
+                let route = provider.drop_in(&incoming.parts.method, path.rest());
+                if !route.known && !self.forward_unknown {
+                    return Err(ApiError::new(
+                        Code::NotFound,
+                        "This path is not known, and forwarding unknown paths is turned off here.",
+                    ));
+                }
+                let ref_id = agree(implied, path::ref_id(headers)?)?;
+                let query = incoming.parts.uri.query().map(str::to_owned);
+                let body = self.drop_in_body(&route, headers, body).await?;
+                let answer =
+                    self.call(provider, route, project, ref_id, incoming, query, body).await?;
+                Ok(drop_in_answer(answer))
+            }
+        }
+    }
+
+    /// The project that the caller may make calls in, and the refId that its credential implies.
+    async fn enter(
+        &self,
+        path: &CallPath,
+        parts: &Parts,
+    ) -> Result<(ProjectId, Option<RefId>), ApiError> {
+        let token = credential::of(&parts.headers)?;
+        let caller = match self.gateway.authenticate(token).await {
+            Ok(caller) => caller,
+            Err(byok_gateway::AuthError::Invalid) => {
+                let trusted = &self.state.trusted_proxies;
+                let address = address::client(trusted, &parts.extensions, &parts.headers);
+                self.state.limits.failed_login(address)?;
+                return Err(credential::refused());
+            }
+            Err(error @ byok_gateway::AuthError::Directory(_)) => {
+                return Err(credential::unavailable(error));
+            }
+        };
+        if !caller.may(Permission::Call) {
+            return Err(ApiError::new(
+                Code::Forbidden,
+                "A publishable key may only connect and check keys; make calls with a secret key.",
+            ));
+        }
+        match (caller, path.project()) {
+            (Caller::Admin, Some(id)) => Ok((ProjectId::new(id), None)),
+            (Caller::Admin, None) => Err(ApiError::parameter(
+                "The admin token belongs to no project; call this route as /projects/{id}/….",
+            )),
+            (Caller::Key(key), named) => {
+                if named.is_some_and(|id| id != key.project.as_str()) {
+                    return Err(ApiError::not_found("project"));
+                }
+                let implied = key.ref_id.filter(|_| key.kind == ApiKeyKind::Customer);
+                Ok((key.project, implied))
+            }
+        }
+    }
+
+    async fn drop_in_body<B>(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<CallBody<B>, ApiError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if body.is_end_stream() && route.operation.body != BodyKind::Json {
+            return Ok(CallBody::Empty);
+        }
+        match route.operation.body {
+            BodyKind::Json => {
+                errors::require_type(headers, "application/json")?;
+                let limit = self.gateway.max_body();
+                Ok(CallBody::Json(collect(body, limit).await.map_err(errors::collecting)?))
+            }
+            BodyKind::Multipart => {
+                errors::require_type(headers, "multipart/form-data")?;
+                self.stream(body)
+            }
+            BodyKind::Opaque => self.stream(body),
+        }
+    }
+
+    /// A body that is streamed through; one that announces too much is refused unread.
+    fn stream<B: Body>(&self, body: B) -> Result<CallBody<B>, ApiError> {
+        let limit = self.gateway.max_body();
+        if body.size_hint().lower() > limit {
+            return Err(errors::too_large(limit));
+        }
+        Ok(CallBody::Stream(body))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call, taken apart just before")]
+    async fn call<B>(
+        &self,
+        provider: &'static dyn Provider,
+        route: Route,
+        project: ProjectId,
+        ref_id: RefId,
+        incoming: Incoming,
+        query: Option<String>,
+        body: CallBody<B>,
+    ) -> Result<Answer, ApiError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let call = Call {
+            id: incoming.id,
+            at: incoming.at,
+            started: incoming.started,
+            project,
+            ref_id,
+            provider,
+            route,
+            query,
+            headers: incoming.parts.headers,
+            body,
+        };
+        self.gateway
+            .call(call)
+            .await
+            .map_err(|error| errors::of_call(error, self.gateway.max_body()))
+    }
+}
+
+/// The customer of the call: the one that the credential implies, or the one that is named.
+fn agree(implied: Option<RefId>, named: Option<RefId>) -> Result<RefId, ApiError> {
+    match (implied, named) {
+        (Some(implied), Some(named)) if implied != named => Err(ApiError::new(
+            Code::Forbidden,
+            "This key makes calls for another refId only; leave X-BYO-Ref-Id out.",
+        )),
+        (Some(ref_id), _) | (None, Some(ref_id)) => Ok(ref_id),
+        (None, None) => Err(ApiError::new(
+            Code::MissingRefId,
+            "Name the customer: send the header X-BYO-Ref-Id with its id in your system.",
+        )),
+    }
+}
+
+/// The provider's own answer, with our headers beside it.
+fn drop_in_answer(answer: Answer) -> Response<CallBodyOut> {
+    let Answer { provider, source, status, headers, body, .. } = answer;
+    let mut response = Response::new(CallBodyOut::Relayed(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    mark(response.headers_mut(), provider, source.as_str());
+    response
+}
+
+/// Says who answered and who paid.
+fn mark(headers: &mut HeaderMap, provider: &'static str, source: &'static str) {
+    headers.insert("x-byo-provider", HeaderValue::from_static(provider));
+    headers.insert("x-byo-key-source", HeaderValue::from_static(source));
+}
+
+fn finish(headers: &mut HeaderMap, id: RequestId) {
+    let mut text = [0; 36];
+    let id = id.encode(&mut text);
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-request-id", id);
+    }
+}
+
+/// Whether a method may carry a call on the envelope routes.
+fn is_post(method: &Method) -> Result<(), ApiError> {
+    if *method == Method::POST {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::MethodNotAllowed, "Call this route with POST.")
+        .allowing("POST".to_owned()))
+}

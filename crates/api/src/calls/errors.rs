@@ -1,0 +1,123 @@
+//! Refusals of our own on the hot routes.
+
+use byok_domain::RequestId;
+use byok_gateway::{CallError, CollectError};
+use byok_providers::Provider;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response};
+
+use super::CallBodyOut;
+use crate::error::{ApiError, Code};
+
+/// What a call's failure is to its caller.
+pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
+    let (code, message) = match &error {
+        CallError::NoProject => return ApiError::not_found("project"),
+        CallError::NoObject(kind) => return ApiError::not_found(kind),
+        CallError::BodyTooLarge(_) => return too_large(limit),
+        CallError::KeyNotConnected(provider) => (
+            Code::KeyNotConnected,
+            format!(
+                "This customer has connected no {provider} key; connect one with POST /keys/connect."
+            ),
+        ),
+        CallError::Payload(error) => (Code::InvalidJson, format!("{error}.")),
+        CallError::Path => (
+            Code::InvalidParameter,
+            "The path has an empty, a dot or an encoded segment; send a plain one.".to_owned(),
+        ),
+        CallError::RequestBody => {
+            (Code::InvalidJson, "The request body broke off; send it again.".to_owned())
+        }
+        CallError::Blocked => (
+            Code::EgressBlocked,
+            "The baseUrl of this customer's key is not allowed; connect the key with another."
+                .to_owned(),
+        ),
+        CallError::Unreachable { provider, .. } => (
+            Code::UpstreamUnreachable,
+            format!("{provider} could not be reached; try again, or check the key's baseUrl."),
+        ),
+        CallError::Broken(provider) => (
+            Code::UpstreamUnreachable,
+            format!("{provider} broke its answer off; the call may have been executed."),
+        ),
+        CallError::Timeout(provider) => (
+            Code::UpstreamTimeout,
+            format!("{provider} did not answer in time; try again, or ask for a stream."),
+        ),
+        CallError::Redirect(provider) => (
+            Code::UpstreamRedirect,
+            format!(
+                "{provider} answered with a redirect, which is never followed; correct the baseUrl."
+            ),
+        ),
+        CallError::Vault(_) => (
+            Code::VaultIntegrity,
+            "The stored key cannot be opened; the customer has to connect it again.".to_owned(),
+        ),
+        CallError::Unavailable => (
+            Code::Unavailable,
+            "Calls cannot be recorded at the moment; try again later.".to_owned(),
+        ),
+        CallError::Directory(_) => (
+            Code::Unavailable,
+            "Keys cannot be looked up at the moment; try again shortly.".to_owned(),
+        ),
+    };
+    let refusal = ApiError::new(code, message);
+    let refusal = match code {
+        Code::Unavailable => refusal.retry_after(1),
+        _ => refusal,
+    };
+    if code.status().is_server_error() { refusal.caused_by(error) } else { refusal }
+}
+
+pub(super) fn collecting(error: CollectError) -> ApiError {
+    match error {
+        CollectError::TooLarge(limit) => too_large(limit),
+        CollectError::Broken(_) => {
+            ApiError::new(Code::InvalidJson, "The request body broke off; send it again.")
+        }
+    }
+}
+
+pub(super) fn too_large(limit: u64) -> ApiError {
+    ApiError::new(
+        Code::BodyTooLarge,
+        format!("The body is over the limit of {limit} bytes (BYO_MAX_BODY)."),
+    )
+}
+
+/// Refuses a body of another type.
+pub(super) fn require_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), ApiError> {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::UnsupportedMediaType,
+        format!("Send the body with the header Content-Type: {wanted}."),
+    ))
+}
+
+/// The answer. What is wrong with the refId is told in the shape that the provider's SDK reads:
+/// it is the one thing that everybody forgets who only changed base URL and key.
+pub(super) fn respond(
+    refusal: ApiError,
+    shape: Option<&'static dyn Provider>,
+    id: RequestId,
+) -> Response<CallBodyOut> {
+    let about_ref_id = matches!(refusal.code(), Code::MissingRefId | Code::InvalidRefId);
+    if let (Some(provider), true) = (shape, about_ref_id) {
+        let body = provider.own_error(refusal.code().as_str(), refusal.message());
+        let mut response = Response::new(CallBodyOut::text(Bytes::from(body.to_string())));
+        *response.status_mut() = refusal.code().status();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        return response;
+    }
+    let response = refusal.into_response(&id.to_string());
+    response.map(CallBodyOut::Own)
+}

@@ -1,0 +1,133 @@
+//! Which paths are calls, and what they name.
+
+use byok_domain::RefId;
+use byok_providers::{Provider, Route};
+use http::{HeaderMap, Method};
+
+use crate::error::{ApiError, Code};
+
+/// The two families of hot routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `/proxy/{provider}/{operation}`.
+    Envelope,
+    /// `/v1/{path}`.
+    DropIn,
+}
+
+/// A path that is a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPath {
+    /// Its family.
+    pub kind: Kind,
+    path: String,
+    /// Where the project's id lies, in the form `/projects/{id}/…`.
+    project: Option<(usize, usize)>,
+    /// Where what follows the family's prefix begins.
+    rest: usize,
+}
+
+impl CallPath {
+    /// Matches the path of a request; `None` when it belongs to the management routes.
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut start = 0;
+        let mut project = None;
+        if let Some(scoped) = path.strip_prefix("/projects/") {
+            let id = scoped.find('/')?;
+            start = "/projects/".len() + id;
+            project = Some(("/projects/".len(), start));
+        }
+        for (prefix, kind) in [("/v1/", Kind::DropIn), ("/proxy/", Kind::Envelope)] {
+            if path[start..].starts_with(prefix) {
+                let rest = start + prefix.len();
+                return Some(Self { kind, path: path.to_owned(), project, rest });
+            }
+        }
+        None
+    }
+
+    /// What follows `/v1/` or `/proxy/`.
+    pub fn rest(&self) -> &str {
+        &self.path[self.rest..]
+    }
+
+    /// The project that the path names.
+    pub fn project(&self) -> Option<&str> {
+        self.project.map(|(from, to)| &self.path[from..to])
+    }
+}
+
+/// The provider whose OpenAI-compatible endpoint `X-BYO-Provider` picks; OpenAI without it.
+pub(super) fn drop_in_provider(headers: &HeaderMap) -> Result<&'static dyn Provider, ApiError> {
+    let name = match headers.get("x-byo-provider") {
+        Some(value) => value.to_str().unwrap_or("?"),
+        None => "openai",
+    };
+    byok_providers::find(name).ok_or_else(|| unknown_provider(name))
+}
+
+pub(super) fn envelope_provider(path: &CallPath) -> Result<&'static dyn Provider, ApiError> {
+    let name = path.rest().split('/').next().unwrap_or_default();
+    byok_providers::find(name).ok_or_else(|| unknown_provider(name))
+}
+
+fn unknown_provider(name: &str) -> ApiError {
+    let known: Vec<_> = byok_providers::registry().iter().map(|p| p.id()).collect();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    ApiError::new(
+        Code::NotFound,
+        format!("There is no provider `{name}`; use one of: {}.", known.join(", ")),
+    )
+}
+
+pub(super) fn envelope_route(
+    path: &CallPath,
+    provider: &'static dyn Provider,
+    method: &Method,
+) -> Result<Route, ApiError> {
+    let operation = path.rest().split_once('/').map_or("", |(_, operation)| operation);
+    let route = provider.envelope(operation).ok_or_else(|| {
+        ApiError::new(
+            Code::NotFound,
+            format!("{} has no such operation here; see /openapi.json.", provider.display_name()),
+        )
+    })?;
+    super::is_post(method)?;
+    Ok(route)
+}
+
+/// The customer that the header names.
+pub(super) fn ref_id(headers: &HeaderMap) -> Result<Option<RefId>, ApiError> {
+    let Some(value) = headers.get("x-byo-ref-id") else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        ApiError::new(Code::InvalidRefId, "X-BYO-Ref-Id is not UTF-8; send a plain id.")
+    })?;
+    RefId::parse(text)
+        .map(Some)
+        .map_err(|error| ApiError::new(Code::InvalidRefId, format!("{error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_two_families_are_calls() {
+        for (path, expected) in [
+            ("/v1/chat/completions", Some((Kind::DropIn, None, "chat/completions"))),
+            ("/proxy/openai/responses", Some((Kind::Envelope, None, "openai/responses"))),
+            ("/projects/p1/v1/models", Some((Kind::DropIn, Some("p1"), "models"))),
+            ("/projects/p1/proxy/openai/x", Some((Kind::Envelope, Some("p1"), "openai/x"))),
+            ("/v1", None),
+            ("/v11/models", None),
+            ("/projects/p1/usage", None),
+            ("/projects/p1", None),
+            ("/projects/v1/", None),
+            ("/keys/connect", None),
+        ] {
+            let parsed = CallPath::parse(path);
+            let seen = parsed.as_ref().map(|p| (p.kind, p.project(), p.rest()));
+            assert_eq!(seen, expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Projects: made with their first keys, shown, renamed, removed.
+
+use byok_domain::credential::{ApiKeyKind, Environment};
+use byok_domain::{ProjectId, Timestamp};
+use byok_store::{NewProject, Page, Project, ProjectChange};
+use serde::Serialize;
+
+use crate::answer::{self, Answer, shown};
+use crate::api_keys::mint;
+use crate::dispatch::{Ask, Installation, Scope};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: ProjectId,
+    name: String,
+    environment: Environment,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "shown")]
+    updated_at: Timestamp,
+}
+
+impl From<Project> for Shown {
+    fn from(project: Project) -> Self {
+        Self {
+            id: project.id,
+            name: project.name,
+            environment: project.environment,
+            created_at: project.created_at,
+            updated_at: project.updated_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    data: Vec<Shown>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+/// What is told of a new project. Its keys are told this once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Created<'a> {
+    id: &'a ProjectId,
+    name: &'a str,
+    environment: Environment,
+    secret_key: &'a str,
+    publishable_key: &'a str,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
+}
+
+/// `GET /projects`.
+pub(crate) async fn list(_: Installation, ask: Ask) -> Answer {
+    let query = ask.query(&["limit", "offset"])?;
+    let Page { limit, offset } = query.page()?;
+    let projects = ask.state.store.projects(Page { limit, offset }).await?;
+    let data = projects.data.into_iter().map(Shown::from).collect();
+    answer::json(&List { data, total: projects.total, limit, offset })
+}
+
+/// `POST /projects`.
+pub(crate) async fn create(operator: Installation, ask: Ask) -> Answer {
+    let (state, at, mut fields) = ask.fields().await?;
+    let name = fields.line("name");
+    let name = fields.required("name", name);
+    let environment = fields.choice("environment", "live, test", Environment::parse);
+    let name = fields.finish(name)?;
+    let environment = environment.unwrap_or_default();
+
+    let id = ProjectId::from_random(u128::from_be_bytes(byok_vault::random_bytes()));
+    let (secret, secret_row) = mint(&state, ApiKeyKind::Secret, environment, "Default");
+    let (publishable, publishable_row) =
+        mint(&state, ApiKeyKind::Publishable, environment, "Default");
+    let new = NewProject {
+        data_key: state.keyring.new_data_key(&id),
+        id,
+        name,
+        environment,
+        api_keys: vec![secret_row, publishable_row],
+    };
+    let project = state.store.create_project(new, &operator.by(at)).await?;
+    state.origins.forget();
+    answer::json(&Created {
+        id: &project.id,
+        name: &project.name,
+        environment: project.environment,
+        secret_key: secret.as_str(),
+        publishable_key: publishable.as_str(),
+        created_at: project.created_at,
+    })
+}
+
+/// `GET /projects/{projectId}`.
+pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
+    ask.query(&[])?;
+    answer::json(&Shown::from(scope.into_project()))
+}
+
+/// `PATCH /projects/{projectId}`.
+pub(crate) async fn update(scope: Scope, ask: Ask) -> Answer {
+    let (state, at, mut fields) = ask.fields().await?;
+    let name = fields.line("name");
+    let name = fields.required("name", name);
+    let name = fields.finish(name)?;
+    let change = ProjectChange { name: Some(name), settings: None };
+    let project = state.store.update_project(scope.id(), change, &scope.by(at)).await?;
+    state.gateway.forget_project(scope.id());
+    answer::json(&Shown::from(project))
+}
+
+/// `DELETE /projects/{projectId}`.
+pub(crate) async fn delete(scope: Scope, ask: Ask) -> Answer {
+    ask.query(&[])?;
+    ask.state.store.delete_project(scope.id(), &scope.by(ask.at)).await?;
+    ask.state.gateway.forget_project(scope.id());
+    ask.state.origins.forget();
+    answer::json(&serde_json::json!({ "deleted": true }))
+}

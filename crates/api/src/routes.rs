@@ -1,0 +1,44 @@
+//! Every management route there is.
+
+use byok_domain::credential::Permission::{Connect, Manage, Operate};
+use http::Method;
+
+use crate::table::Table;
+use crate::{api_keys, audit_logs, keys, logs, openapi, origins, pricing, probes, projects, usage};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+/// The table of all management routes.
+pub(crate) fn table() -> Table {
+    Table::default()
+        .open(GET, "/healthz", probes::alive)
+        .open(GET, "/readyz", probes::ready)
+        .open(GET, "/openapi.json", openapi::show)
+        .operator(GET, "/projects", projects::list)
+        .operator(POST, "/projects", projects::create)
+        .project(GET, "", Manage, projects::show)
+        .project(PATCH, "", Manage, projects::update)
+        .project(DELETE, "", Operate, projects::delete)
+        .project(GET, "/api-keys", Manage, api_keys::list)
+        .project(POST, "/api-keys", Manage, api_keys::create)
+        .project(DELETE, "/api-keys/{id}", Manage, api_keys::revoke)
+        .project(GET, "/origins", Manage, origins::show)
+        .project(PATCH, "/origins", Manage, origins::update)
+        .project(GET, "/pricing", Manage, pricing::show)
+        .project(PATCH, "/pricing", Manage, pricing::update)
+        .project(DELETE, "/pricing", Manage, pricing::clear)
+        .project(POST, "/keys/connect", Connect, keys::connect)
+        .project(POST, "/keys/check", Connect, keys::check)
+        .project(POST, "/keys/validate", Manage, keys::validate)
+        .project(DELETE, "/keys/revoke", Manage, keys::revoke)
+        .project(GET, "/keys", Manage, keys::list)
+        .project(GET, "/usage", Manage, usage::report)
+        .project(GET, "/usage/export", Manage, usage::export)
+        .project(GET, "/stats", Manage, usage::stats)
+        .project(GET, "/logs", Manage, logs::list)
+        .project(GET, "/logs/{id}", Manage, logs::show)
+        .project(GET, "/audit-logs", Manage, audit_logs::list)
+}

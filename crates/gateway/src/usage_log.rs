@@ -1,0 +1,43 @@
+//! The usage log, with the gateway told of what it changes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use byok_domain::CallRecord;
+use byok_metering::{Applied, UsageLog, UsageLogError};
+
+use crate::gateway::Gateway;
+
+/// A usage log whose changes of key status reach the gateway's caches at once: a key that the
+/// provider rejected is tried last from the next call on.
+pub struct WatchedUsageLog<L> {
+    log: L,
+    gateway: Arc<Gateway>,
+}
+
+impl<L: UsageLog> WatchedUsageLog<L> {
+    /// Watches `log` for `gateway`.
+    pub fn new(log: L, gateway: Arc<Gateway>) -> Self {
+        Self { log, gateway }
+    }
+}
+
+#[async_trait]
+impl<L: UsageLog> UsageLog for WatchedUsageLog<L> {
+    async fn applied(&self, journal: &str) -> Result<u64, UsageLogError> {
+        self.log.applied(journal).await
+    }
+
+    async fn apply(
+        &self,
+        journal: &str,
+        last_seq: u64,
+        records: &[CallRecord],
+    ) -> Result<Applied, UsageLogError> {
+        let applied = self.log.apply(journal, last_seq, records).await?;
+        for (project, provider, ref_id) in &applied.changed_keys {
+            self.gateway.forget_provider_keys(project, provider, ref_id);
+        }
+        Ok(applied)
+    }
+}

@@ -1,0 +1,118 @@
+//! How many call records a second go from a journal into the database, roll-ups, counters and all.
+//!
+//! `cargo bench -p byok-store [-- RECORDS [DIRECTORY]]`. One thread of ours, one of SQLite's.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::time::Instant;
+
+use byok_domain::audit::Actor;
+use byok_domain::credential::Environment;
+use byok_domain::{
+    CallRecord, KeyHint, KeySource, KeyStatus, PicoUsd, ProjectId, ProviderConfig, ProviderId,
+    ProviderKeyId, RefId, RequestId, Timestamp, Usage,
+};
+use byok_metering::UsageLog;
+use byok_store::{By, ConnectKey, Database, NewProject, Replace, Store};
+use byok_vault::{AuditKey, SealedDataKey, SealedSecret};
+
+const PROJECTS: usize = 3;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let records = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(200_000);
+    let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        println!("batch  customers  rows/s");
+        for (batch, customers) in [(64, 50), (256, 50), (1024, 50), (1024, 1_000)] {
+            let folder = tempfile::tempdir_in(&parent).expect("a folder");
+            let rate = rate(folder.path(), records, batch, customers).await;
+            println!("{batch:5}  {customers:9}  {rate:6.0}");
+        }
+    });
+}
+
+async fn rate(folder: &std::path::Path, records: usize, batch: usize, customers: usize) -> f64 {
+    let url = format!("sqlite://{}", folder.join("byok.db").display());
+    let database = Database::open(&url).await.expect("the database opens");
+    database.migrate().await.expect("the schema is made");
+    let store = Store::new(database, AuditKey::new([7; 32]));
+    populate(&store, customers).await;
+    let all: Vec<_> = (0..records).map(|n| record(n, customers)).collect();
+    let started = Instant::now();
+    let mut sequence = 0;
+    for part in all.chunks(batch) {
+        sequence += part.len() as u64;
+        let applied = store.apply("bench", sequence, part).await.expect("the batch is applied");
+        assert_eq!(applied.written, part.len());
+    }
+    records as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Projects, and a key for every customer.
+async fn populate(store: &Store, customers: usize) {
+    let by = By::new(Actor::cli(), Timestamp::from_millis(0));
+    for n in 0..PROJECTS {
+        let data_key = SealedDataKey { kid: "1-00000000".into(), bytes: vec![1; 64] };
+        let new = NewProject {
+            id: ProjectId::from_random(n as u128),
+            name: "bench".into(),
+            environment: Environment::Test,
+            data_key,
+            api_keys: Vec::new(),
+        };
+        store.create_project(new, &by).await.expect("the project is made");
+    }
+    for customer in 0..customers {
+        let key = ConnectKey {
+            id: ProviderKeyId::from_random(customer as u128),
+            provider: ProviderId::new("openai"),
+            ref_id: ref_id(customer),
+            label: String::new(),
+            priority: None,
+            hint: KeyHint::of("sk-0123456789abcdefghij"),
+            config: ProviderConfig::default(),
+            status: KeyStatus::Valid,
+            last_error: None,
+            validated_at: None,
+            replace: Replace::Any,
+        };
+        let seal = |_: &ProviderKeyId, _| SealedSecret { bytes: vec![2; 64] };
+        let project = ProjectId::from_random((customer % PROJECTS) as u128);
+        store.connect_key(&project, key, seal, &by).await.expect("the key is kept");
+    }
+}
+
+fn ref_id(customer: usize) -> RefId {
+    RefId::parse(&format!("customer_{customer}")).expect("a plain name")
+}
+
+fn record(n: usize, customers: usize) -> CallRecord {
+    let customer = n % customers;
+    // A thousand calls a second.
+    let at = Timestamp::from_millis(1_700_000_000_000 + n as i64);
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&(n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    CallRecord {
+        id: RequestId::from_parts(at, random),
+        project: ProjectId::from_random((customer % PROJECTS) as u128),
+        ref_id: ref_id(customer),
+        provider: ProviderId::new("openai"),
+        model: Some(["gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small"][n % 3].into()),
+        operation: "chat/completions".into(),
+        key: Some(ProviderKeyId::from_random(customer as u128)),
+        source: KeySource::Byok,
+        status: 200,
+        error: None,
+        streamed: n.is_multiple_of(2),
+        usage: Some(Usage { input: 900, cache_read: 100, output: 250, ..Usage::default() }),
+        usage_estimated: false,
+        customer_reported: false,
+        cost: Some(PicoUsd::from_pico(706_000_000)),
+        latency_ms: 812,
+        first_byte_ms: Some(211),
+        at,
+        object: None,
+    }
+}

@@ -1,0 +1,21 @@
+//! The store on real SQLite files.
+
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+
+mod support;
+
+mod api_keys;
+mod audit;
+mod calls;
+mod connect;
+mod directory;
+mod filters;
+mod ingest;
+mod keyring;
+mod money;
+mod projects;
+mod provider_keys;
+mod schema;
+mod tenancy;
+mod usage;
+mod verdicts;
