@@ -1,6 +1,7 @@
 //! Merging tables and patches into a table, and saying everything that is wrong at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,28 +35,54 @@ const MAX_ERRORS: usize = 100;
 
 type Providers = BTreeMap<Box<str>, Models>;
 
-/// Merges the JSON object `text` into `providers`; with any error the result is to be dropped.
-pub(super) fn merge(providers: &mut Providers, text: &str, null: Null) -> Vec<FieldError> {
+/// Merges `entries` into `providers`; with any error the result is to be dropped.
+pub(super) fn merge(
+    providers: &mut Providers,
+    entries: &Entries<'_>,
+    null: Null,
+) -> Vec<FieldError> {
     let mut merge = Merge { null, errors: Vec::new() };
-    match serde_json::from_str::<Entries<'_>>(text) {
-        Ok(entries) => {
-            merge.unique("", &entries);
-            for (name, value) in entries.0 {
-                if null == Null::Refused && name.starts_with('_') {
-                    continue;
-                }
-                merge.provider(providers, &name, value);
-            }
+    merge.unique(None, entries);
+    for (name, value) in &entries.0 {
+        if null == Null::Refused && name.starts_with('_') {
+            continue;
         }
-        Err(_) => merge.error("", "must be an object of providers, as in {\"openai\": {…}}"),
+        merge.provider(providers, Path { parent: None, name }, value);
     }
     merge.errors
+}
+
+/// What to say of JSON that is no object.
+pub(super) fn no_table() -> FieldError {
+    FieldError {
+        field: String::new(),
+        message: "must be an object of providers, as in {\"openai\": {…}}".to_owned(),
+    }
 }
 
 /// Reads a row that stands alone.
 pub(super) fn read_row(value: &RawValue) -> Result<Prices, Vec<FieldError>> {
     let mut merge = Merge { null: Null::Refused, errors: Vec::new() };
-    merge.row(Draft::default(), "prices", value).ok_or(merge.errors)
+    let path = Path { parent: None, name: "prices" };
+    merge.row(Draft::default(), path, value).ok_or(merge.errors)
+}
+
+/// Where something is; written out only when it is wrong, since that is rare and tables are long.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    name: &'a str,
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
+        }
+        let plain: String = self.name.chars().filter(|c| !c.is_control()).take(80).collect();
+        f.write_str(&plain)?;
+        if plain.len() < self.name.len() { f.write_str("…") } else { Ok(()) }
+    }
 }
 
 struct Merge {
@@ -64,76 +91,71 @@ struct Merge {
 }
 
 impl Merge {
-    fn provider(&mut self, providers: &mut Providers, name: &str, value: &RawValue) {
-        let path = shown(name);
+    fn provider(&mut self, providers: &mut Providers, path: Path<'_>, value: &RawValue) {
+        let name = path.name;
         let plain =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
         let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
         if !starts || name.len() > 64 || !name.chars().all(plain) {
             return self
-                .error(&path, "is not a provider's name; write it as in /openai or /azure-openai");
+                .error(path, "is not a provider's name; write it as in /openai or /azure-openai");
         }
         if is_null(value) {
-            if self.may_remove(&path) {
+            if self.may_remove(path) {
                 providers.remove(name);
             }
             return;
         }
         let Some(entries) = object(value) else {
-            return self.error(
-                &path,
-                "must be an object of models, as in {\"gpt-5.4\": {\"input\": 2.5}}",
-            );
+            return self
+                .error(path, "must be an object of models, as in {\"gpt-5.4\": {\"input\": 2.5}}");
         };
-        self.unique(&path, &entries);
+        self.unique(Some(&path), &entries);
         let models = providers.entry(name.into()).or_default();
-        for (model, row) in entries.0 {
-            self.model(models, &path, &model, row);
+        for (name, row) in &entries.0 {
+            self.model(models, Path { parent: Some(&path), name }, row);
         }
         if models.is_empty() {
             providers.remove(name);
         }
     }
 
-    fn model(&mut self, models: &mut Models, provider: &str, name: &str, value: &RawValue) {
-        let path = format!("{provider}.{}", shown(name));
-        if name.is_empty()
-            || name.len() > 255
-            || name.trim() != name
-            || name.chars().any(char::is_control)
-        {
+    fn model(&mut self, models: &mut Models, path: Path<'_>, value: &RawValue) {
+        let name = path.name;
+        let printable = name.trim() == name && !name.chars().any(char::is_control);
+        if !(1..=255).contains(&name.len()) || !printable {
             return self.error(
-                &path,
+                path,
                 "is not a model's name; use 1 to 255 bytes without control characters or outer spaces",
             );
         }
         if is_null(value) {
-            if self.may_remove(&path) {
+            if self.may_remove(path) {
                 models.remove(name);
             }
             return;
         }
         let draft = models.get(name).map(Draft::of).unwrap_or_default();
-        if let Some(row) = self.row(draft, &path, value) {
+        if let Some(row) = self.row(draft, path, value) {
             models.insert(name.into(), row);
         }
     }
 
-    fn row(&mut self, mut draft: Draft, path: &str, value: &RawValue) -> Option<Prices> {
+    fn row(&mut self, mut draft: Draft, path: Path<'_>, value: &RawValue) -> Option<Prices> {
         let Some(entries) = object(value) else {
             self.error(path, "must be an object of prices, as in {\"input\": 2.5, \"output\": 15}");
             return None;
         };
         let before = self.errors.len();
-        self.unique(path, &entries);
+        self.unique(Some(&path), &entries);
         for (name, value) in &entries.0 {
-            let path = format!("{path}.{}", shown(name));
+            let path = Path { parent: Some(&path), name };
             if is_null(value) {
-                if self.may_remove(&path) && !draft.remove(name) {
-                    self.error(&path, &unknown_field(name));
+                if self.may_remove(path) && !draft.remove(name) {
+                    self.error(path, &unknown_field(name));
                 }
             } else if let Err(message) = draft.set(name, value.get()) {
-                self.error(&path, &message);
+                self.error(path, &message);
             }
         }
         if self.errors.len() > before {
@@ -149,29 +171,24 @@ impl Merge {
         Some(draft.finish())
     }
 
-    fn may_remove(&mut self, path: &str) -> bool {
+    fn may_remove(&mut self, path: Path<'_>) -> bool {
         if self.null == Null::Refused {
             self.error(path, "is null, which means something in a patch only; leave it out");
         }
         self.null == Null::Removes
     }
 
-    fn unique(&mut self, path: &str, entries: &Entries<'_>) {
-        let mut seen = HashSet::new();
-        for (name, _) in &entries.0 {
-            if !seen.insert(name.as_str()) {
-                let dot = if path.is_empty() { "" } else { "." };
-                self.error(
-                    &format!("{path}{dot}{}", shown(name)),
-                    "is given twice; keep one of them",
-                );
-            }
+    fn unique(&mut self, parent: Option<&Path<'_>>, entries: &Entries<'_>) {
+        let mut names: Vec<&str> = entries.0.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+            self.error(Path { parent, name: pair[0] }, "is given twice; keep one of them");
         }
     }
 
-    fn error(&mut self, field: &str, message: &str) {
+    fn error(&mut self, path: Path<'_>, message: &str) {
         if self.errors.len() < MAX_ERRORS {
-            self.errors.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+            self.errors.push(FieldError { field: path.to_string(), message: message.to_owned() });
         }
     }
 }
@@ -182,10 +199,4 @@ fn object(value: &RawValue) -> Option<Entries<'_>> {
 
 fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
-}
-
-/// A name from outside, fit for an error.
-fn shown(name: &str) -> String {
-    let plain: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    if plain.len() < name.len() { format!("{plain}…") } else { plain }
 }

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::entries::Entries;
-use super::merge::{FieldError, Null, merge};
+use super::merge::{FieldError, Null, merge, no_table};
 use super::prices::Prices;
 
 /// The models of one provider.
@@ -40,6 +41,13 @@ fn sentence(errors: &[FieldError]) -> String {
     texts.join("; ")
 }
 
+fn top(json: &str) -> Result<Entries<'_>, PricingError> {
+    serde_json::from_str(json).map_err(|error| match error.classify() {
+        Category::Data => PricingError::Fields(vec![no_table()]),
+        _ => PricingError::Json(error),
+    })
+}
+
 impl PriceTable {
     /// Reads a table: providers at the top, or an object whose one member `overrides` holds them.
     /// Members of the top whose names start with `_` are notes.
@@ -47,16 +55,14 @@ impl PriceTable {
     /// # Errors
     /// [`PricingError`], with every mistake by its path.
     pub fn parse(json: &str) -> Result<Self, PricingError> {
-        let whole: &RawValue = serde_json::from_str(json)?;
-        let wrapped = match serde_json::from_str::<Entries<'_>>(json) {
-            Ok(Entries(entries)) => match entries[..] {
-                [(ref name, inner)] if name == "overrides" => inner,
-                _ => whole,
-            },
-            Err(_) => whole,
-        };
+        let mut entries = top(json)?;
+        if let [(ref name, inner)] = entries.0[..]
+            && name == "overrides"
+        {
+            entries = top(inner.get())?;
+        }
         let mut table = Self::default();
-        let errors = merge(&mut table.providers, wrapped.get(), Null::Refused);
+        let errors = merge(&mut table.providers, &entries, Null::Refused);
         if errors.is_empty() { Ok(table) } else { Err(PricingError::Fields(errors)) }
     }
 
@@ -76,7 +82,9 @@ impl PriceTable {
     /// Every mistake, up to a hundred, by its path inside the patch.
     pub fn merge_patch(&self, patch: &Value) -> Result<Self, Vec<FieldError>> {
         let mut merged = self.clone();
-        let errors = merge(&mut merged.providers, &patch.to_string(), Null::Removes);
+        let text = patch.to_string();
+        let entries = serde_json::from_str(&text).map_err(|_| vec![no_table()])?;
+        let errors = merge(&mut merged.providers, &entries, Null::Removes);
         if errors.is_empty() { Ok(merged) } else { Err(errors) }
     }
 
