@@ -5,7 +5,7 @@ use byok_store::{Database, Page};
 use byok_vault::Keyring;
 
 use crate::config::Config;
-use crate::installation::{Installation, NewlyMade, open_database};
+use crate::installation::{self, NewlyMade, open_database};
 use crate::{Failure, Outcome, print};
 
 /// `migrate`.
@@ -27,9 +27,9 @@ pub(crate) async fn create_project(
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err("give the project a name of 1 to 200 printable characters".into());
     }
-    let installation = Installation::open(&config.storage, keyring).await?;
+    let installation = installation::open(&config.storage, keyring).await?;
     let NewlyMade { project, secret_key, publishable_key } =
-        installation.create_project(name, environment).await?;
+        installation::create_project(&installation, name, environment).await?;
     print(format_args!("project          {}  {}", project.id, project.name))?;
     print(format_args!("secret key       {}", secret_key.as_str()))?;
     print(format_args!("publishable key  {}", publishable_key.as_str()))?;
@@ -38,7 +38,7 @@ pub(crate) async fn create_project(
 
 /// `projects list`.
 pub(crate) async fn list_projects(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = Installation::open(&config.storage, keyring).await?;
+    let installation = installation::open(&config.storage, keyring).await?;
     let mut offset = 0;
     print(format_args!("{:<38}{:<6}{:<26}NAME", "ID", "ENV", "CREATED"))?;
     loop {
@@ -61,7 +61,7 @@ pub(crate) async fn list_projects(config: &Config, keyring: Keyring) -> Outcome 
 
 /// `audit verify`.
 pub(crate) async fn verify_audit(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = Installation::open(&config.storage, keyring).await?;
+    let installation = installation::open(&config.storage, keyring).await?;
     let report = installation.store.verify_audit(None).await?;
     match report.first_bad {
         None => print(format_args!(

@@ -1,29 +1,14 @@
-//! What is kept: the database, and the encryption keys that fit it.
+//! What is kept, opened for this process.
 
-use std::sync::Arc;
-
-use byok_domain::ApiKeyId;
-use byok_domain::ProjectId;
 use byok_domain::audit::Actor;
 use byok_domain::credential::{ApiKeyKind, Environment};
+use byok_domain::{ApiKeyId, ProjectId};
 use byok_gateway::{Ambient, System};
-use byok_store::{By, Database, KeyringCheck, NewApiKey, NewProject, Project, Store};
-use byok_vault::{AuditKey, Keyring, Token, TokenHasher, VaultError, random_bytes};
+use byok_store::{By, Database, Installation, InstallationError, NewApiKey, NewProject, Project};
+use byok_vault::{Keyring, Token, random_bytes};
 
 use crate::Failure;
 use crate::config::Storage;
-
-/// The name of the secret that tokens are hashed with.
-const TOKEN_PEPPER: &str = "token-pepper";
-/// The name of the secret that the audit log is chained with.
-const AUDIT_KEY: &str = "audit-key";
-
-/// An open database of the current schema, with the keys that open it.
-pub(crate) struct Installation {
-    pub(crate) store: Store,
-    pub(crate) keyring: Arc<Keyring>,
-    pub(crate) hasher: Arc<TokenHasher>,
-}
 
 /// Opens the database without touching its schema.
 pub(crate) async fn open_database(storage: &Storage) -> Result<Database, Failure> {
@@ -44,59 +29,63 @@ pub(crate) fn make_private_folder(folder: &std::path::Path) -> Result<(), Failur
     })
 }
 
-impl Installation {
-    /// Opens the database, brings it to this version, and proves the keyring against it before
-    /// anything is served.
-    pub(crate) async fn open(storage: &Storage, keyring: Keyring) -> Result<Self, Failure> {
-        let database = open_database(storage).await?;
-        database.migrate().await?;
-        prove(&database, &keyring).await?;
-        let current = keyring.current().to_string();
-        database
-            .save_keyring_check(KeyringCheck { kid: current, record: keyring.check_record() })
-            .await?;
-        let pepper = root(&database, &keyring, TOKEN_PEPPER).await?;
-        let audit_key = root(&database, &keyring, AUDIT_KEY).await?;
-        Ok(Self {
-            store: Store::new(database, AuditKey::new(audit_key)),
-            keyring: Arc::new(keyring),
-            hasher: Arc::new(TokenHasher::new(pepper)),
-        })
-    }
+/// Opens the database, brings it to this version, and proves the keyring against it before
+/// anything is served.
+pub(crate) async fn open(storage: &Storage, keyring: Keyring) -> Result<Installation, Failure> {
+    let database = open_database(storage).await?;
+    Installation::open(database, keyring).await.map_err(refused)
+}
 
-    /// Makes a project with a secret and a publishable key, which are shown this once.
-    pub(crate) async fn create_project(
-        &self,
-        name: &str,
-        environment: Environment,
-    ) -> Result<NewlyMade, Failure> {
-        let id = ProjectId::from_random(u128::from_be_bytes(random_bytes()));
-        let (secret_key, secret_row) = self.mint(ApiKeyKind::Secret, environment);
-        let (publishable_key, publishable_row) = self.mint(ApiKeyKind::Publishable, environment);
-        let new = NewProject {
-            data_key: self.keyring.new_data_key(&id),
-            id,
-            name: name.to_owned(),
-            environment,
-            api_keys: vec![secret_row, publishable_row],
-        };
-        let project = self.store.create_project(new, &by_cli()).await?;
-        Ok(NewlyMade { project, secret_key, publishable_key })
+/// A keyring that does not fit the data is a mistake in the configuration.
+pub(crate) fn refused(error: InstallationError) -> Failure {
+    match error {
+        InstallationError::Store(error) => error.into(),
+        InstallationError::Damaged { record, why } => Failure::Config(vec![format!(
+            "ENCRYPTION_KEY: the stored record {record} does not open: {why}"
+        )]),
+        error @ InstallationError::MissingKey { .. } => {
+            Failure::Config(vec![format!("ENCRYPTION_KEY: {error}")])
+        }
     }
+}
 
-    fn mint(&self, kind: ApiKeyKind, environment: Environment) -> (Token, NewApiKey) {
-        let token = Token::mint(kind.token_prefix(environment));
-        let row = NewApiKey {
-            id: ApiKeyId::from_random(u128::from_be_bytes(random_bytes())),
-            kind,
-            name: "Default".to_owned(),
-            ref_id: None,
-            hint: token.hint(),
-            digest: self.hasher.digest(token.as_str()),
-            expires_at: None,
-        };
-        (token, row)
-    }
+/// Makes a project with a secret and a publishable key, which are shown this once.
+pub(crate) async fn create_project(
+    installation: &Installation,
+    name: &str,
+    environment: Environment,
+) -> Result<NewlyMade, Failure> {
+    let id = ProjectId::from_random(u128::from_be_bytes(random_bytes()));
+    let (secret_key, secret_row) = mint(installation, ApiKeyKind::Secret, environment);
+    let (publishable_key, publishable_row) =
+        mint(installation, ApiKeyKind::Publishable, environment);
+    let new = NewProject {
+        data_key: installation.keyring.new_data_key(&id),
+        id,
+        name: name.to_owned(),
+        environment,
+        api_keys: vec![secret_row, publishable_row],
+    };
+    let project = installation.store.create_project(new, &by_cli()).await?;
+    Ok(NewlyMade { project, secret_key, publishable_key })
+}
+
+fn mint(
+    installation: &Installation,
+    kind: ApiKeyKind,
+    environment: Environment,
+) -> (Token, NewApiKey) {
+    let token = Token::mint(kind.token_prefix(environment));
+    let row = NewApiKey {
+        id: ApiKeyId::from_random(u128::from_be_bytes(random_bytes())),
+        kind,
+        name: "Default".to_owned(),
+        ref_id: None,
+        hint: token.hint(),
+        digest: installation.hasher.digest(token.as_str()),
+        expires_at: None,
+    };
+    (token, row)
 }
 
 /// A project and the only showing of its keys.
@@ -109,38 +98,4 @@ pub(crate) struct NewlyMade {
 /// The operator at the command line, now.
 pub(crate) fn by_cli() -> By {
     By::new(Actor::cli(), System.now())
-}
-
-/// Refuses a keyring that is not the one the stored data was sealed with.
-pub(crate) async fn prove(database: &Database, keyring: &Keyring) -> Result<(), Failure> {
-    let mut wrong = Vec::new();
-    for usage in database.kids_in_use().await? {
-        if !keyring.holds(&usage.kid) {
-            wrong.push(format!(
-                "ENCRYPTION_KEY does not open the stored data: key {} seals {} projects and {} \
-                 secrets and is not among the given ones; set ENCRYPTION_KEYS with that key added",
-                usage.kid, usage.data_keys, usage.roots
-            ));
-        }
-    }
-    for check in database.keyring_checks().await? {
-        match keyring.verify_check(&check.kid, &check.record) {
-            Ok(()) | Err(VaultError::UnknownKey { .. }) => {}
-            Err(error) => wrong.push(format!("ENCRYPTION_KEY is not key {}: {error}", check.kid)),
-        }
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(Failure::Config(wrong)) }
-}
-
-async fn root(database: &Database, keyring: &Keyring, name: &str) -> Result<[u8; 32], Failure> {
-    let sealed = match database.root(name).await? {
-        Some(sealed) => sealed,
-        None => database.root_or_insert(name, keyring.new_root(name)).await?,
-    };
-    let opened = keyring.open_root(name, &sealed).map_err(|error| {
-        Failure::Config(vec![format!(
-            "ENCRYPTION_KEY does not open the stored secret {name}: {error}"
-        )])
-    })?;
-    Ok(*opened)
 }

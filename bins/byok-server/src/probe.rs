@@ -9,8 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
-use crate::installation::{Installation, open_database, prove};
+use crate::installation::{self, open_database, refused};
 use crate::{Failure, Outcome, print};
+use byok_store::Installation;
 
 /// Serves `GET /metrics` in Prometheus' text format, on a listener of its own.
 pub(crate) async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
@@ -90,14 +91,14 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         return Err(Failure::Finding);
     }
     report("database", Ok(format!("schema version {version}")))?;
-    let proven = prove(&database, &keyring).await;
+    let proven = Installation::prove(&database, &keyring).await.map_err(refused);
     let fits = proven.is_ok();
     report(
         "keyring",
         proven.map(|()| format!("fits; current is {}", keyring.current())).map_err(lines),
     )?;
     if fits {
-        let installation = Installation::open(&config.storage, keyring).await?;
+        let installation = installation::open(&config.storage, keyring).await?;
         let audit = installation.store.verify_audit(None).await?;
         report(
             "audit log",

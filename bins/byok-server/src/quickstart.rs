@@ -10,8 +10,9 @@ use byok_vault::{AdminToken, Keyring, random_key_hex};
 use tokio::runtime::Runtime;
 
 use crate::config::{Config, Sources};
-use crate::installation::{Installation, NewlyMade, make_private_folder};
+use crate::installation::{self, NewlyMade, make_private_folder};
 use crate::{Failure, Outcome, print, serve};
+use byok_store::Installation;
 
 const KEY_FILE: &str = "encryption.key";
 const ADMIN_FILE: &str = "admin.token";
@@ -87,7 +88,7 @@ async fn welcome(
         return Ok(());
     }
     let NewlyMade { project, secret_key, publishable_key } =
-        installation.create_project("Quickstart", Environment::Live).await?;
+        installation::create_project(installation, "Quickstart", Environment::Live).await?;
     print(format_args!("BYOK serves on {url}. Shown this once, so keep them:\n"))?;
     match admin_token {
         Some(token) => print(format_args!("  admin token      {token}"))?,

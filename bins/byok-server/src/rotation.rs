@@ -3,8 +3,9 @@
 use byok_vault::{Keyring, VaultError};
 
 use crate::config::Config;
-use crate::installation::{Installation, by_cli, open_database, prove};
+use crate::installation::{self, by_cli, open_database, refused};
 use crate::{Outcome, print};
+use byok_store::Installation;
 
 /// `keyring status`.
 pub(crate) async fn status(config: &Config, keyring: &Keyring) -> Outcome {
@@ -25,12 +26,12 @@ pub(crate) async fn status(config: &Config, keyring: &Keyring) -> Outcome {
             usage.kid, usage.data_keys, usage.roots
         ))?;
     }
-    prove(&database, keyring).await
+    Installation::prove(&database, keyring).await.map_err(refused)
 }
 
 /// `keyring rotate`.
 pub(crate) async fn rotate(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = Installation::open(&config.storage, keyring).await?;
+    let installation = installation::open(&config.storage, keyring).await?;
     let keyring = &installation.keyring;
     let current = keyring.current().to_string();
     let database = installation.store.database();

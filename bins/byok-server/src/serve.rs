@@ -18,8 +18,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::installation::Installation;
 use crate::{Failure, Outcome, logging, probe, process};
+use byok_store::Installation;
 
 /// What is said once the server listens.
 pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -39,7 +39,7 @@ pub(crate) fn run(
     logging::start(&config.log);
     process::raise_open_files();
     let metrics = logging::collect_metrics(config.metrics_listen);
-    let installation = control.block_on(Installation::open(&config.storage, keyring))?;
+    let installation = control.block_on(crate::installation::open(&config.storage, keyring))?;
     let running = start(control, config, &installation)?;
     if let (Some(handle), Some(listen)) = (metrics, running.metrics_listen) {
         control.spawn(probe::serve_metrics(listen, handle));

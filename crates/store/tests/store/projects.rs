@@ -189,10 +189,8 @@ async fn a_change_whose_caller_went_away_is_undone_and_holds_nobody_up() {
         }
         change.abort();
     }
-    let finished = tokio::time::timeout(
-        std::time::Duration::from_secs(20),
-        rig.store.clear_pricing(&project, &by(1)),
-    );
+    let (last, patience) = (by(1), std::time::Duration::from_secs(20));
+    let finished = tokio::time::timeout(patience, rig.store.clear_pricing(&project, &last));
     finished.await.expect("the writer is free again").unwrap();
     // Each change is there with its entry, or not at all.
     let report = rig.store.verify_audit(None).await.unwrap();
