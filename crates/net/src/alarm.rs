@@ -28,12 +28,10 @@ impl Alarm {
         Self { sleep: Box::pin(sleep_until(first)), deadline: first, longest_nap }
     }
 
-    /// Sets the deadline to this far from now.
+    /// Sets the deadline to this far from now, which is no less than the longest nap.
     pub(crate) fn set(&mut self, wait: Duration) {
+        debug_assert!(wait >= self.longest_nap);
         self.deadline = Instant::now() + wait;
-        if self.sleep.deadline() > self.deadline {
-            self.sleep.as_mut().reset(self.deadline);
-        }
     }
 
     /// Ready once the deadline has passed.

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -26,9 +26,13 @@ use crate::{
 /// Sweeps in the time an idle connection is kept.
 const SWEEPS: u32 = 9;
 
-/// Most customers' origins remembered by a thread, and most idle connections kept for each.
+/// Most customers' origins remembered by a thread.
 const CUSTOMER_ORIGINS: usize = 1024;
-const CUSTOMER_IDLE: usize = 16;
+
+/// Most idle connections a thread keeps for one customer's origin, and for all of them together:
+/// who has many origins must not use up the descriptors.
+const CUSTOMER_IDLE: usize = 64;
+const ALL_CUSTOMERS_IDLE: usize = 512;
 
 /// Most idle connections kept for one of the operator's origins.
 const TRUSTED_IDLE: usize = 1024;
@@ -59,6 +63,7 @@ pub(crate) struct Pool {
     slots: Mutex<HashMap<Destination, Arc<Slot>>>,
     sweeps: Arc<AtomicU32>,
     swept: AtomicBool,
+    customers_idle: Arc<AtomicUsize>,
 }
 
 impl Pool {
@@ -74,12 +79,12 @@ impl Pool {
         if destination.project.is_some() {
             make_room(&mut slots);
         }
-        let capacity = if destination.project.is_some() { CUSTOMER_IDLE } else { TRUSTED_IDLE };
+        let customers = destination.project.is_some().then(|| Arc::clone(&self.customers_idle));
         let slot = Arc::new(Slot {
             idle: Mutex::default(),
             used: now.into(),
             sweeps: Arc::clone(&self.sweeps),
-            capacity,
+            customers,
         });
         slots.insert(destination, Arc::clone(&slot));
         slot
@@ -107,7 +112,7 @@ impl Pool {
         let now = self.sweeps.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let mut slots = lock(&self.slots);
         slots.retain(|_, slot| {
-            lock(&slot.idle).retain(|connection| connection.is_worth_keeping(now));
+            lock(&slot.idle).retain(|idle| idle.connection.is_worth_keeping(now));
             Arc::strong_count(slot) > 1 || !lock(&slot.idle).is_empty()
         });
         !slots.is_empty()
@@ -139,12 +144,37 @@ impl Drop for Sweeper {
 
 /// The idle connections to one destination.
 pub(crate) struct Slot {
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Idle>>,
     /// The sweep before the last call began.
     used: AtomicU32,
     /// The pool's clock: it ticks once a sweep, and reading it costs nothing.
     sweeps: Arc<AtomicU32>,
-    capacity: usize,
+    /// How many idle connections all customers' origins have, if this is one.
+    customers: Option<Arc<AtomicUsize>>,
+}
+
+struct Idle {
+    connection: Connection,
+    _place: Option<Place>,
+}
+
+/// One of the places for customers' idle connections.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>) -> Option<Self> {
+        if taken.load(Ordering::Relaxed) >= ALL_CUSTOMERS_IDLE {
+            return None;
+        }
+        taken.fetch_add(1, Ordering::Relaxed);
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Slot {
@@ -152,10 +182,10 @@ impl Slot {
     pub(crate) fn take(&self) -> Option<Connection> {
         let mut idle = lock(&self.idle);
         for at in (0..idle.len()).rev() {
-            if idle[at].sender.is_ready() {
-                return Some(idle.remove(at));
+            if idle[at].connection.sender.is_ready() {
+                return Some(idle.remove(at).connection);
             }
-            if idle[at].sender.is_closed() {
+            if idle[at].connection.sender.is_closed() {
                 idle.remove(at);
             }
         }
@@ -168,8 +198,15 @@ impl Slot {
         }
         connection.idle_since = self.sweeps.load(Ordering::Relaxed);
         let mut idle = lock(&self.idle);
-        if idle.len() < self.capacity {
-            idle.push(connection);
+        let (place, most) = match &self.customers {
+            None => (None, TRUSTED_IDLE),
+            Some(taken) => match Place::take(taken) {
+                None => return,
+                place => (place, CUSTOMER_IDLE),
+            },
+        };
+        if idle.len() < most {
+            idle.push(Idle { connection, _place: place });
         }
     }
 }

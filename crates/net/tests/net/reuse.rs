@@ -240,3 +240,23 @@ async fn many_calls_at_once_get_their_own_answers() {
     }
     assert_eq!(fake.connections(), 40);
 }
+
+#[tokio::test]
+async fn a_customers_idle_connections_are_bounded() {
+    let fake = Fake::start(|mut wire| async move {
+        while wire.head().await.is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            wire.write(OK).await;
+        }
+    })
+    .await;
+    let policy = policy(&["127.0.0.1/32"]);
+    let upstream = Upstream::new(policy.clone(), Timeouts::default()).expect("a client");
+    let base = customer(&policy, "a", &format!("http://{}", fake.address));
+    for connections in [100, 136] {
+        let calls = (0..100).map(|_| fetch(&upstream, &base));
+        let results = soon("the answers", futures_util::future::join_all(calls)).await;
+        assert!(results.iter().all(Result::is_ok));
+        assert_eq!(fake.connections(), connections, "64 of 100 are kept");
+    }
+}
