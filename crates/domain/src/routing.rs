@@ -31,25 +31,20 @@ mod tests {
     #[test]
     fn keys_are_tried_by_priority_then_age_and_invalid_ones_last() {
         use KeyStatus::{Invalid, Unverified, Valid};
+        let ids = ["late", "bad", "second", "early"].map(ProviderKeyId::new);
+        let key = |at: usize, priority, created, status| Candidate {
+            id: &ids[at],
+            priority,
+            created_at: Timestamp::from_millis(created),
+            status,
+        };
         let mut keys = [
-            ("late", 0, 9, Valid),
-            ("bad", -5, 1, Invalid),
-            ("second", 1, 1, Valid),
-            ("early", 0, 2, Unverified),
-        ]
-        .map(|(id, priority, at, status)| {
-            (ProviderKeyId::new(id), priority, Timestamp::from_millis(at), status)
-        });
-        keys.sort_by(|a, b| {
-            let candidate = |(id, priority, created_at, status): &'_ (_, _, _, _)| {
-                (id, *priority, *created_at, *status)
-            };
-            let (a, b) = (candidate(a), candidate(b));
-            let of =
-                |(id, priority, created_at, status)| Candidate { id, priority, created_at, status };
-            compare(&of(a), &of(b))
-        });
-        let ids: Vec<_> = keys.iter().map(|(id, ..)| id.as_str()).collect();
-        assert_eq!(ids, ["early", "late", "second", "bad"]);
+            key(0, 0, 9, Valid),
+            key(1, -5, 1, Invalid),
+            key(2, 1, 1, Valid),
+            key(3, 0, 2, Unverified),
+        ];
+        keys.sort_by(compare);
+        assert_eq!(keys.map(|key| key.id.as_str()), ["early", "late", "second", "bad"]);
     }
 }

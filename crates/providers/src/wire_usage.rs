@@ -66,11 +66,16 @@ pub(crate) fn openai_usage(object: &Value) -> Option<Usage> {
     let cached = detail(object, input_details, "cached_tokens")
         .max(field(object, "prompt_cache_hit_tokens").unwrap_or(0));
     let written = detail(object, input_details, "cache_write_tokens");
+    let written_12h = object
+        .get(input_details)
+        .map_or(0, |details| detail(details, "cache_write_tokens_details", "ttl_12h_tokens"))
+        .min(written);
     let inside = cached.saturating_add(written);
     Some(Usage {
         input: if inside > input { input } else { input - inside },
         cache_read: cached,
-        cache_write: written,
+        cache_write: written - written_12h,
+        cache_write_12h: written_12h,
         output,
         reasoning: detail(object, output_details, "reasoning_tokens").min(output),
         audio_input: detail(object, input_details, "audio_tokens").min(input),
@@ -79,6 +84,11 @@ pub(crate) fn openai_usage(object: &Value) -> Option<Usage> {
         image_output: detail(object, output_details, "image_tokens").min(output),
         ..Usage::default()
     })
+}
+
+/// Searches made by the responses API's own tool, from `tool_usage`.
+pub(crate) fn web_searches(tool_usage: &Value) -> u64 {
+    detail(tool_usage, "web_search", "num_requests")
 }
 
 /// Usage that is a time: transcriptions billed by the second.
@@ -96,6 +106,7 @@ pub(crate) fn service_tier(name: &str) -> ServiceTier {
     match name {
         "flex" => ServiceTier::Flex,
         "priority" | "fast" => ServiceTier::Priority,
+        "ultrafast" => ServiceTier::Ultrafast,
         "batch" => ServiceTier::Batch,
         _ => ServiceTier::Standard,
     }
@@ -155,6 +166,18 @@ mod tests {
         ] {
             assert_eq!(openai_usage(&wire), None, "{wire}");
         }
+    }
+
+    #[test]
+    fn cache_writes_are_split_by_how_long_they_live() {
+        let usage = openai_usage(&json!({"input_tokens": 100, "output_tokens": 1,
+            "input_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 30,
+                "cache_write_tokens_details": {"ttl_30m_tokens": 10, "ttl_12h_tokens": 20}}}))
+        .expect("usage");
+        assert_eq!(
+            (usage.input, usage.cache_read, usage.cache_write, usage.cache_write_12h),
+            (60, 10, 10, 20)
+        );
     }
 
     #[test]

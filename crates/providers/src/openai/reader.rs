@@ -11,7 +11,7 @@ use super::classify::classify;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
-use crate::wire_usage::{audio_seconds, openai_usage, service_tier};
+use crate::wire_usage::{audio_seconds, openai_usage, service_tier, web_searches};
 
 /// The class of the value of an `error` field in an answer of status 200.
 fn class_of(error: &[u8]) -> ErrorClass {
@@ -51,7 +51,8 @@ impl AnswerReader for Unread {
     }
 }
 
-const FIELDS: [&str; 6] = ["usage", "model", "service_tier", "error", "id", "duration"];
+const FIELDS: [&str; 7] =
+    ["usage", "model", "service_tier", "error", "id", "duration", "tool_usage"];
 
 /// A JSON document.
 struct DocumentReader {
@@ -77,6 +78,7 @@ impl DocumentReader {
             _ => audio_seconds(self.value("duration")?.as_f64()?)?,
         };
         usage.tier = self.text("service_tier").map(|t| service_tier(&t)).unwrap_or_default();
+        usage.web_searches = self.value("tool_usage").as_ref().map_or(0, web_searches);
         Some(usage)
     }
 }
@@ -137,6 +139,8 @@ struct ResponseObject<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    tool_usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     service_tier: Option<std::borrow::Cow<'a, str>>,
@@ -171,6 +175,10 @@ impl EventReader {
         let Event { kind, model, usage, error, service_tier, response } = event;
         let last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
         self.take(model, usage, service_tier);
+        if let (Some("speech.audio.done"), Some(usage)) = (kind, self.found.usage.as_mut()) {
+            // All that speech puts out is audio, though its usage does not say so.
+            usage.audio_output = usage.output;
+        }
         if kind == Some("error") && error.is_none() {
             self.found.error = Some(classify(StatusCode::OK, data));
         }
@@ -179,6 +187,10 @@ impl EventReader {
         }
         if let Some(response) = response {
             self.take(response.model, response.usage, response.service_tier);
+            let tools = response.tool_usage.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            if let (Some(usage), Some(tools)) = (self.found.usage.as_mut(), tools) {
+                usage.web_searches = web_searches(&tools);
+            }
             if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
                 self.found.error = Some(class_of(error.get().as_bytes()));
             }
@@ -277,7 +289,7 @@ mod tests {
         data: [DONE]\n\n";
     const RESPONSES: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r1\",\"model\":\"gpt-5.4\",\"usage\":null}}\n\n\
         event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n\
-        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r1\",\"model\":\"gpt-5.4\",\"service_tier\":\"default\",\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":40,\"output_tokens_details\":{\"reasoning_tokens\":20}}}}\n\n";
+        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r1\",\"model\":\"gpt-5.4\",\"service_tier\":\"default\",\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":40,\"output_tokens_details\":{\"reasoning_tokens\":20}},\"tool_usage\":{\"web_search\":{\"num_requests\":2}}}}\n\n";
 
     #[test]
     fn a_chat_stream_tells_usage_model_tier_and_end_however_it_is_cut() {
@@ -297,6 +309,7 @@ mod tests {
             let (found, end) = read("responses", true, RESPONSES, step);
             let usage = found.usage.expect("usage");
             assert_eq!((usage.input, usage.output, usage.reasoning), (36, 40, 20));
+            assert_eq!(usage.web_searches, 2);
             assert_eq!(found.model.as_deref(), Some("gpt-5.4"));
             assert!(end && found.complete);
         }
