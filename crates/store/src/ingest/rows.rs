@@ -36,17 +36,14 @@ pub(super) async fn execute_rows(
 }
 
 fn statement(head: &str, columns: usize, tail: &str, rows: usize) -> String {
-    let mut sql = String::with_capacity(head.len() + tail.len() + rows * columns * 7);
+    let mut sql = String::with_capacity(head.len() + tail.len() + rows * columns * 3);
     sql.push_str(head);
-    let mut number = 0;
-    for row in 0..rows {
-        sql.push_str(if row == 0 { " (" } else { ", (" });
-        for column in 0..columns {
-            number += 1;
-            sql.push_str(if column == 0 { "$" } else { ", $" });
-            sql.push_str(&number.to_string());
-        }
-        sql.push(')');
+    // Without numbers: SQLite looks the name of a numbered one up in a list, for each of them.
+    // With 22 columns and 256 rows that took 300 of the 330 µs that a row took.
+    let row = format!("({})", vec!["?"; columns].join(","));
+    for n in 0..rows {
+        sql.push_str(if n == 0 { " " } else { "," });
+        sql.push_str(&row);
     }
     sql.push_str(tail);
     sql
@@ -57,9 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_numbered_through_all_rows() {
+    fn every_row_has_a_place_for_each_of_its_values() {
         let sql = statement("INSERT INTO t (a, b) VALUES", 2, " ON CONFLICT DO NOTHING", 2);
-        let expected = "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING";
-        assert_eq!(sql, expected);
+        assert_eq!(sql, "INSERT INTO t (a, b) VALUES (?,?),(?,?) ON CONFLICT DO NOTHING");
     }
 }

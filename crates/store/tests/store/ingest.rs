@@ -33,7 +33,7 @@ async fn a_journal_applied_five_times_leaves_what_it_leaves_once() {
     let records: Vec<CallRecord> = (0..700)
         .map(|n| {
             let project = if n % 3 == 0 { &two } else { &one };
-            let rejected = (n == 650).then_some(ErrorClass::KeyRejected);
+            let rejected = (n == 698).then_some(ErrorClass::KeyRejected);
             CallRecord {
                 key: (n % 3 != 0).then(|| ProviderKeyId::new("pk_1")),
                 error: rejected,

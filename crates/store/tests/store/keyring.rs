@@ -5,10 +5,10 @@ use byok_store::{AuditFilter, KeyringCheck, KidUse, Rewrapped};
 use byok_vault::{Keyring, SealedDataKey, SealedRoot, VaultError};
 use tokio::task::JoinSet;
 
-use crate::support::{ALL, Rig, by};
+use crate::support::{ALL, FIRST_KEY, Rig, SECOND_KEY, by};
 
 fn rotated() -> Keyring {
-    let ring = format!("2:{},1:{}", "fedcba9876543210".repeat(4), "0123456789abcdef".repeat(4));
+    let ring = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
     Keyring::parse_ring("ENCRYPTION_KEYS", &ring).unwrap()
 }
 

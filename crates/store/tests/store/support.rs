@@ -19,6 +19,14 @@ use tempfile::TempDir;
 /// The moment that tests begin at: on the hour, so that they can say what lies beside it.
 pub(crate) const T0: i64 = 1_700_000_000_000 - 1_700_000_000_000 % 3_600_000;
 
+/// The encryption key that the tests' data is sealed under: digits of pi.
+pub(crate) const FIRST_KEY: &str =
+    "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
+
+/// The one that it is rotated to: digits of e.
+pub(crate) const SECOND_KEY: &str =
+    "b7e151628aed2a6abf7158809cf4f3c762e7160f38b4da56a784d9045190cfef";
+
 /// Everything, as far as lists go.
 pub(crate) const ALL: Page = Page { limit: 1_000_000, offset: 0 };
 
@@ -97,7 +105,7 @@ pub(crate) fn audit_key() -> AuditKey {
 }
 
 pub(crate) fn keyring() -> Keyring {
-    Keyring::parse("ENCRYPTION_KEY", &"0123456789abcdef".repeat(4)).unwrap()
+    Keyring::parse("ENCRYPTION_KEY", FIRST_KEY).unwrap()
 }
 
 pub(crate) fn at(millis: i64) -> Timestamp {
