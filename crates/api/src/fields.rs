@@ -107,7 +107,7 @@ impl Fields {
 
     /// `value`, which must be there unless its reader has already said what is wrong with it.
     pub(crate) fn required<T>(&mut self, name: &'static str, value: Option<T>) -> Option<T> {
-        if value.is_none() && !self.errors.iter().any(|error| error.field == name) {
+        if value.is_none() && !self.errors.iter().any(|error| lies_in(&error.field, name)) {
             self.reject(name, "is missing; send it");
         }
         value
@@ -151,7 +151,7 @@ impl Fields {
 
     /// The provider, by a name that the registry knows.
     pub(crate) fn provider(&mut self) -> Option<ProviderId> {
-        let provider = self.choice("provider", &crate::fields::providers(), |name| {
+        let provider = self.choice("provider", &providers(), |name| {
             byok_providers::find(name).map(|provider| ProviderId::new(provider.id()))
         });
         self.required("provider", provider)
@@ -186,6 +186,11 @@ impl Fields {
             _ => Err(ApiError::fields(self.errors)),
         }
     }
+}
+
+/// Whether `path` is the field `name` or a part of it.
+fn lies_in(path: &str, name: &str) -> bool {
+    path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The names of all providers, as messages list them.

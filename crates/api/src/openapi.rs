@@ -81,21 +81,21 @@ fn complete(mut operation: Value, plain: &str, path: &str, open: bool) -> Value 
         id.push_str("InProject");
     }
     if let Some(schema) = members.remove("takes") {
-        members.insert("requestBody".into(), json!({ "required": true, "content": of(schema) }));
+        members.insert("requestBody".into(), json!({ "required": true, "content": of(&schema) }));
     }
     let answers = members.remove("answers");
     let responses = members.entry("responses").or_insert_with(|| json!({}));
     if let Some(schema) = answers {
-        responses["200"] = json!({ "description": "Done.", "content": of(schema) });
+        responses["200"] = json!({ "description": "Done.", "content": of(&schema) });
     }
     let refused = json!({ "$ref": "#/components/schemas/Error" });
     responses["default"] =
-        json!({ "description": "Refused; the code says why.", "content": of(refused) });
+        json!({ "description": "Refused; the code says why.", "content": of(&refused) });
     let security = if open { json!([]) } else { json!([{ "token": [] }]) };
     members.insert("security".into(), security);
     operation
 }
 
-fn of(schema: Value) -> Value {
+fn of(schema: &Value) -> Value {
     json!({ "application/json": { "schema": schema } })
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::answer::{self, Answer, shown, shown_if_any};
 use crate::dispatch::{Ask, Scope};
+use crate::usage_tail::PATIENCE;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +75,8 @@ pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
         status: query.read("status", "valid, invalid or unverified", KeyStatus::parse)?,
     };
     let Page { limit, offset } = query.page()?;
+    // A row counts the calls that were made with its key.
+    ask.state.usage.caught_up(PATIENCE).await;
     let keys = ask.state.store.provider_keys(scope.id(), &filter, Page { limit, offset }).await?;
     let data = keys.data.into_iter().map(Shown::from).collect();
     answer::json(&List { data, total: keys.total, limit, offset })

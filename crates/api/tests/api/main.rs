@@ -1,0 +1,21 @@
+//! The management routes over a real store, a real gateway and a provider in process. Every answer
+//! is held against the API document on its way to the test.
+
+mod audit_logs;
+mod connect;
+mod cors;
+mod keys;
+mod limits;
+mod logs;
+mod malformed;
+mod openapi;
+mod origins;
+mod pricing;
+mod probes;
+mod projects;
+mod publishable;
+mod rig;
+mod schema;
+mod secrets;
+mod tenancy;
+mod usage;
