@@ -151,7 +151,7 @@ async fn an_export_has_one_row_a_request_in_each_form() {
     let json = rig.as_a("GET", "/usage/export?format=json", None).await.ok();
     let rows = json.as_array().expect("rows");
     assert_eq!((rows.len(), &rows[1202]["refId"]), (1_204, &json!("customer_1202")));
-    assert_eq!(rows[1203]["costUsd"], &Value::Null);
+    assert_eq!(rows[1203]["costUsd"], Value::Null);
 
     let ndjson = rig.as_a("GET", "/usage/export?format=ndjson&refId=customer_7", None).await;
     assert_eq!(ndjson.header("content-type"), Some("application/x-ndjson"));
