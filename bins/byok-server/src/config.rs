@@ -68,6 +68,7 @@ pub(crate) struct Http {
 }
 
 /// The database, the journal and their folder.
+#[derive(Clone)]
 pub(crate) struct Storage {
     /// The folder for all that is kept.
     pub(crate) data_dir: PathBuf,

@@ -135,11 +135,13 @@ fn with_keyring(sources: &Sources) -> Result<(Config, byok_vault::Keyring), Fail
     Config::load_with_keyring(sources).map_err(|errors| Failure::config(&errors))
 }
 
-/// The runtime of everything that is not a call: queries, writers, commands.
+/// The runtime of everything that is not a call: queries, writers, commands. Its threads, and the
+/// database's that they start, give way to the threads that serve calls.
 fn control_runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("byok-control")
+        .on_thread_start(process::give_way)
         .enable_all()
         .build()
 }

@@ -18,3 +18,9 @@ pub(crate) fn raise_open_files() {
         Rlimit { current: limit.maximum, maximum: limit.maximum },
     );
 }
+
+/// Lowers the priority of this thread, and of those it starts: when all cores are busy, calls go
+/// first and their bookkeeping catches up after. (On Linux the priority is a thread's own.)
+pub(crate) fn give_way() {
+    let _ = rustix::process::nice(10);
+}

@@ -39,7 +39,10 @@ pub(crate) fn run(
     logging::start(&config.log);
     process::raise_open_files();
     let metrics = logging::collect_metrics(config.metrics_listen);
-    let installation = control.block_on(crate::installation::open(&config.storage, keyring))?;
+    // On the control runtime's own threads, so that the database's threads are of their priority.
+    let storage = config.storage.clone();
+    let opened = control.spawn(async move { crate::installation::open(&storage, keyring).await });
+    let installation = control.block_on(opened)??;
     let running = start(control, config, &installation)?;
     if let (Some(handle), Some(listen)) = (metrics, running.metrics_listen) {
         control.spawn(probe::serve_metrics(listen, handle));
