@@ -1,6 +1,7 @@
 //! The body of an answer, relayed as it comes, with a limit on silence.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -55,6 +56,12 @@ impl ReceiveBody {
     fn fail(&mut self, error: ReceiveError) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
         self.lease = None;
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl fmt::Debug for ReceiveBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveBody").field("open", &self.lease.is_some()).finish_non_exhaustive()
     }
 }
 

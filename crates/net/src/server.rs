@@ -10,7 +10,7 @@ mod thread;
 
 use std::{
     error::Error,
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
@@ -57,6 +57,12 @@ where
         threads.push(thread::start(number, listener, service, config, stopped)?);
     }
     Ok(Server { local_addr, stop, threads: Mutex::new(threads) })
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
 }
 
 impl Server {

@@ -63,7 +63,7 @@ async fn live_answers_are_finished_idle_connections_closed_and_new_ones_refused(
     let address = server.local_addr();
     let mut streams = Vec::new();
     for _ in 0..10 {
-        streams.push(ask(&server, 10).await);
+        streams.push(ask(&server, 40).await);
     }
     let mut idle = ask(&server, 1).await;
     let fresh = TcpStream::connect(address).await.expect("a connection");
@@ -75,14 +75,14 @@ async fn live_answers_are_finished_idle_connections_closed_and_new_ones_refused(
     let started = Instant::now();
     rest(fresh).await;
     rest(idle).await;
-    assert!(started.elapsed() < Duration::from_millis(500), "idle ones close at once");
+    assert!(started.elapsed() < Duration::from_millis(2000), "idle ones close at once");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
     for stream in streams {
         let answer = rest(stream).await;
-        assert_eq!(answer.matches("piece").count(), 10);
+        assert_eq!(answer.matches("piece").count(), 40);
         assert!(answer.ends_with("0\r\n\r\n"));
     }
-    assert!(ended(server).await < Duration::from_secs(2), "nothing is left to wait for");
+    assert!(ended(server).await < Duration::from_secs(5), "nothing is left to wait for");
 }
 
 #[tokio::test]

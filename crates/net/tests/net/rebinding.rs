@@ -130,7 +130,7 @@ async fn no_way_to_fail_to_reach_a_customers_host_looks_different() {
     {
         let upstream = client(&policy, &Scripted::new(&[answer]));
         let started = std::time::Instant::now();
-        let error = upstream.send(base, get(base, "/")).await.err().expect("a failure");
+        let error = upstream.send(base, get(base, "/")).await.expect_err("a failure");
         assert!(!error.was_sent());
         seen.push(error.to_string());
         let took = started.elapsed();
