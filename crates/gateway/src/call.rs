@@ -41,6 +41,9 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        if call.headers.contains_key(headers::HOP) {
+            return Err(CallError::Loop);
+        }
         if !self.meter.has_room() {
             return Err(CallError::Unavailable);
         }
@@ -71,6 +74,9 @@ impl Gateway {
             *request.method_mut() = call.route.method.clone();
             *request.uri_mut() = uri;
             *request.headers_mut() = headers::upstream(call.provider, &call.headers);
+            if base.is_customers() {
+                request.headers_mut().insert(headers::HOP, HeaderValue::from_static("1"));
+            }
             call.provider.authorize(&key.stored.config, &secret, request.headers_mut());
             request
         };

@@ -45,6 +45,9 @@ pub enum CallError {
     /// The address of the key is not allowed.
     #[error("the key's baseUrl is not allowed")]
     Blocked,
+    /// The address of a key leads back to this server.
+    #[error("the key's baseUrl leads back to this server")]
+    Loop,
     /// The provider cannot be reached.
     #[error("{provider} could not be reached")]
     Unreachable {

@@ -64,8 +64,8 @@ impl Meter {
         OpenCall { meter: Arc::clone(self), record: Some(Box::new(record)), context }
     }
 
-    /// The cost of `usage` at the price of the model that the answer names, else of the one that
-    /// was asked for.
+    /// The cost of `usage` at the price of the model, by the name that the answer gives it or the
+    /// one that it was asked for by.
     fn price(
         &self,
         record: &CallRecord,
@@ -73,13 +73,13 @@ impl Meter {
         context: &CallContext,
         usage: &Usage,
     ) -> Option<PicoUsd> {
-        let provider = record.provider.as_str();
         let asked = record.model.as_deref();
-        let find = |model: &str| self.prices.find(Some(&context.overrides), provider, model);
-        answered
-            .and_then(find)
-            .or_else(|| asked.filter(|model| Some(*model) != answered).and_then(find))?
-            .cost(usage)
+        let names = match (answered, asked) {
+            (Some(answered), Some(asked)) => &[answered, asked][..],
+            (Some(only), None) | (None, Some(only)) => &[only],
+            (None, None) => &[],
+        };
+        self.prices.find_any(Some(&context.overrides), record.provider.as_str(), names)?.cost(usage)
     }
 }
 
@@ -121,6 +121,11 @@ impl OpenCall {
         {
             record.object = Some(ProviderObject { kind: kind.into(), id });
         }
+        tracing::debug!(
+            id = %record.id, project = %record.project, provider = %record.provider,
+            status = record.status, error = record.error.map(ErrorClass::as_str),
+            latency_ms = record.latency_ms, "call"
+        );
         metrics::gauge!("byok_calls_in_flight").decrement(1.0);
         let outcome = record.error.map_or("ok", ErrorClass::as_str);
         metrics::counter!("byok_calls_total", "provider" => record.provider.to_string(), "outcome" => outcome).increment(1);

@@ -35,6 +35,11 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
             "The baseUrl of this customer's key is not allowed; connect the key with another."
                 .to_owned(),
         ),
+        CallError::Loop => (
+            Code::EgressBlocked,
+            "The baseUrl of this customer's key leads back to this server; connect the key with another."
+                .to_owned(),
+        ),
         CallError::Unreachable { provider, .. } => (
             Code::UpstreamUnreachable,
             format!("{provider} could not be reached; try again, or check the key's baseUrl."),

@@ -31,11 +31,26 @@ impl PriceBook {
         provider: &str,
         model: &str,
     ) -> Option<&'a Prices> {
+        self.find_any(project, provider, &[model])
+    }
+
+    /// As [`find`](Self::find) for a model that goes by several names, the best one first: the one
+    /// that the answer gives it, then the one it was asked for by. A table is asked for all of
+    /// them before the next table, so that a project's price for the name it uses is its price.
+    pub fn find_any<'a>(
+        &'a self,
+        project: Option<&'a PriceTable>,
+        provider: &str,
+        names: &[&str],
+    ) -> Option<&'a Prices> {
         [project, Some(&self.operator), Some(self.builtin)]
             .into_iter()
             .flatten()
             .filter_map(|table| table.models(provider))
-            .find_map(|models| alias::names(model).find_map(|name| models.get(name)))
+            .find_map(|models| {
+                let mut aliases = names.iter().flat_map(|name| alias::names(name));
+                aliases.find_map(|name| models.get(name))
+            })
             .filter(|prices| !prices.is_zero_priced())
     }
 }

@@ -106,3 +106,14 @@ fn the_built_in_table_has_the_published_prices() {
     let gpt = book.find(None, "openai", "gpt-5.4").expect("listed");
     assert_eq!((gpt.mode(), gpt.max_output()), (Some("chat"), Some(128_000)));
 }
+
+#[test]
+fn a_projects_price_for_the_asked_name_goes_before_the_built_in_one_for_the_answered_name() {
+    let book = PriceBook::new(PriceTable::default());
+    let project = table(r#"{"openai": {"my-deployment": {"input": 7}}}"#);
+    let names = ["gpt-4.1-2025-04-14", "my-deployment"];
+    let price = |project| book.find_any(project, "openai", &names).map(input);
+    assert_eq!(price(Some(&project)).as_deref(), Some("7"));
+    assert_eq!(price(None).as_deref(), Some("2"));
+    assert_eq!(book.find_any(Some(&project), "openai", &[]).map(input), None);
+}
