@@ -76,7 +76,13 @@ async fn live_answers_are_finished_idle_connections_closed_and_new_ones_refused(
     rest(fresh).await;
     rest(idle).await;
     assert!(started.elapsed() < Duration::from_millis(2000), "idle ones close at once");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    soon("the end of listening", async {
+        // A thread that was not scheduled yet listens a moment longer.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
     for stream in streams {
         let answer = rest(stream).await;
         assert_eq!(answer.matches("piece").count(), 40);
