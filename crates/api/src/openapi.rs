@@ -31,6 +31,8 @@ pub fn document() -> Value {
     let mut document = object(include_str!("../openapi/frame.json"));
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document["components"]["schemas"] = object(include_str!("../openapi/schemas.json"));
+    let providers: Vec<_> = byok_providers::registry().iter().map(|known| known.id()).collect();
+    document["components"]["schemas"]["Provider"]["enum"] = providers.into();
 
     let management = object(include_str!("../openapi/management.json"));
     let mut paths = Map::new();

@@ -173,7 +173,9 @@ fn methods(state: &Arc<AppState>, routes: &[Arc<Route>]) -> MethodRouter {
         |route: &Arc<Route>| matches!(route.handler, Handler::Project(Permission::Connect, _));
     if routes.iter().any(browsers_call_it) {
         let state = state.clone();
-        methods = methods.merge(options(move |request: Request<Body>| preflight(state, request)));
+        methods = methods.merge(options(move |params: RawPathParams, request: Request<Body>| {
+            preflight(state, params, request)
+        }));
     }
     methods
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::RawPathParams;
 use axum::response::Response;
+use byok_domain::ProjectId;
 use byok_domain::credential::Permission;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -12,6 +14,7 @@ use http::header::{
 use http::{Request, StatusCode};
 
 use crate::answer;
+use crate::error::ApiError;
 use crate::state::AppState;
 use crate::table::{Handler, Route};
 
@@ -49,17 +52,23 @@ impl Cors {
 }
 
 /// Answers a browser's question before a request of a publishable key. The question carries no
-/// key, so the origin has to be one that some project allows; whether it is the right one is
-/// decided when the request itself comes.
-pub(crate) async fn preflight(state: Arc<AppState>, request: Request<Body>) -> Response {
+/// key, so where the path names no project, the origin has to be one that some project allows;
+/// whether it is the right one is decided when the request itself comes.
+pub(crate) async fn preflight(
+    state: Arc<AppState>,
+    params: RawPathParams,
+    request: Request<Body>,
+) -> Response {
     let request_id = answer::new_request_id(&state);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let mut cors = Cors { varies: true, origin: None };
     let origin = request.headers().get(ORIGIN);
-    let allowed = match origin.and_then(|origin| origin.to_str().ok()) {
-        Some(text) => state.origins.some_project_permits(&state, text).await,
-        None => Ok(false),
+    let named = params.iter().find(|(name, _)| *name == "projectId").map(|(_, id)| id);
+    let allowed = match (origin.and_then(|origin| origin.to_str().ok()), named) {
+        (None, _) => Ok(false),
+        (Some(text), Some(id)) => project_permits(&state, id, text).await,
+        (Some(text), None) => state.origins.some_project_permits(&state, text).await,
     };
     match (allowed, origin) {
         (Ok(true), Some(origin)) => {
@@ -78,4 +87,9 @@ pub(crate) async fn preflight(state: Arc<AppState>, request: Request<Body>) -> R
     cors.write(response.headers_mut());
     answer::finish(&mut response, &request_id);
     response
+}
+
+async fn project_permits(state: &AppState, id: &str, origin: &str) -> Result<bool, ApiError> {
+    let project = state.store.project(&ProjectId::new(id)).await?;
+    Ok(project.is_some_and(|project| project.allowed_origins.permits(Some(origin))))
 }

@@ -43,6 +43,12 @@ async fn a_preflight_is_granted_to_the_origins_that_some_project_allows() {
             assert_eq!(allowed(&preflight(&rig, path, origin).await), None, "{origin:?}");
         }
     }
+    let of_a = format!("/projects/{}/keys/connect", rig.a.id);
+    let reply = preflight(&rig, &of_a, Some("https://a.example")).await;
+    assert_eq!(allowed(&reply), Some("https://a.example"));
+    assert_eq!(allowed(&preflight(&rig, &of_a, Some("https://b.example")).await), None);
+    let nowhere = "/projects/proj_0/keys/connect";
+    assert_eq!(allowed(&preflight(&rig, nowhere, Some("https://a.example")).await), None);
     // A project that restricts nothing lets every page try.
     rig.as_a("PATCH", "/origins", Some(json!({ "allowedOrigins": [] }))).await.ok();
     let reply = preflight(&rig, "/keys/connect", Some("https://c.example")).await;

@@ -131,3 +131,15 @@ async fn query_parameters_that_a_route_does_not_take_are_refused() {
         assert!(message.contains("takes"), "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_panic_is_the_end_of_its_own_request_only() {
+    let rig = Rig::start().await;
+    rig.panics.store(true, std::sync::atomic::Ordering::SeqCst);
+    let refused = rig.as_a("GET", "/usage", None).await;
+    let json = refused.refused(500, "internal");
+    assert!(!json["message"].to_string().contains("panic"), "{json}");
+    rig.as_a("GET", "/pricing", None).await.ok();
+    rig.panics.store(false, std::sync::atomic::Ordering::SeqCst);
+    rig.as_a("GET", "/usage", None).await.ok();
+}

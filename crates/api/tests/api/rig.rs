@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,16 +53,20 @@ pub(crate) struct Rig {
     pub(crate) a: Project,
     pub(crate) b: Project,
     pub(crate) folder: tempfile::TempDir,
+    /// Whether reads of usage panic.
+    pub(crate) panics: Arc<AtomicBool>,
 }
 
 struct Tail {
     journal: Arc<Journal>,
     writer: Writer,
+    panics: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl UsageTail for Tail {
     async fn caught_up(&self, within: Duration) -> bool {
+        assert!(!self.panics.load(Ordering::SeqCst), "the test wants a panic");
         // Tests may wait longer than people.
         self.writer.caught_up(within * 20).await
     }
@@ -123,6 +128,7 @@ impl Rig {
             })
             .expect("a gateway"),
         );
+        let panics = Arc::new(AtomicBool::new(false));
         let rate = |burst| Rate {
             burst: NonZeroU32::new(burst).expect("a burst"),
             per_minute: NonZeroU32::MIN,
@@ -132,7 +138,7 @@ impl Rig {
             keyring,
             hasher: hasher.clone(),
             gateway: gateway.clone(),
-            usage: Arc::new(Tail { journal: journal.clone(), writer }),
+            usage: Arc::new(Tail { journal: journal.clone(), writer, panics: panics.clone() }),
             egress,
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a range")],
             ambient: Arc::new(clock.clone()),
@@ -142,7 +148,7 @@ impl Rig {
         let router = byok_api::router(&state);
         let a = Project::create(&router, "A").await;
         let b = Project::create(&router, "B").await;
-        Self { router, provider, store, gateway, hasher, clock, journal, a, b, folder }
+        Self { router, provider, store, gateway, hasher, clock, journal, a, b, folder, panics }
     }
 
     /// Sends a request with a token and a JSON body, and holds the answer against the document.
