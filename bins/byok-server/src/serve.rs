@@ -12,14 +12,20 @@ use byok_api::{Api, AppState, Calls, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
 use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
 use byok_metering::{Journal, JournalError, JournalId, Meter, Writer};
-use byok_net::{EgressPolicy, Server, ServerConfig, Timeouts, Upstream, service_fn};
+use byok_net::{
+    EgressPolicy, Incoming, Server, ServerConfig, TimedBody, Timeouts, Upstream, service_fn,
+};
 use byok_vault::{Keyring, random_bytes};
+use http::Request;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::{Failure, Outcome, logging, probe, process};
 use byok_store::Installation;
+
+/// How long a caller may fall silent in the middle of its request.
+const BODY_SILENCE: Duration = Duration::from_secs(30);
 
 /// What is said once the server listens.
 pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -129,8 +135,9 @@ fn start(
     listener.drain = http.drain;
     let server = byok_net::serve(
         listener,
-        service_fn(move |request| {
+        service_fn(move |request: Request<Incoming>| {
             let api = api.clone();
+            let request = request.map(|body| TimedBody::new(body, BODY_SILENCE));
             async move { Ok::<_, Infallible>(api.handle(request).await) }
         }),
     )
