@@ -29,6 +29,10 @@ impl<'a> Batch<'a> {
         self.records
     }
 
+    pub(super) fn kept(&self) -> &[Cow<'a, CallRecord>] {
+        &self.records
+    }
+
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }

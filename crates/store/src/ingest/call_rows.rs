@@ -27,9 +27,10 @@ pub(super) async fn insert_all(
     connection: &impl ConnectionTrait,
     batch: &Batch<'_>,
 ) -> Result<Inserted, StoreError> {
-    let records: Vec<_> = batch.iter().collect();
-    let rows = records.into_iter().map(row);
-    let inserted = execute_rows(connection, HEAD, COLUMNS, TAIL, rows).await?;
+    let inserted = execute_rows(connection, HEAD, COLUMNS, TAIL, batch.kept(), |record, values| {
+        fill(record, values)
+    })
+    .await?;
     let all = usize::try_from(inserted) == Ok(batch.len());
     Ok(if all { Inserted::All } else { Inserted::NotAll })
 }
@@ -41,18 +42,21 @@ pub(super) async fn insert_each<'a>(
 ) -> Result<Batch<'a>, StoreError> {
     let mut new = Vec::with_capacity(batch.len());
     for record in batch.into_kept() {
-        let row = std::iter::once(row(&record));
-        if execute_rows(connection, HEAD, COLUMNS, TAIL, row).await? > 0 {
+        let one = std::slice::from_ref(&record);
+        if execute_rows(connection, HEAD, COLUMNS, TAIL, one, |record, values| fill(record, values))
+            .await?
+            > 0
+        {
             new.push(record);
         }
     }
     Ok(Batch::from_kept(new))
 }
 
-fn row(record: &CallRecord) -> Vec<Value> {
+fn fill(record: &CallRecord, values: &mut Vec<Value>) {
     let usage = record.usage.as_ref();
     let tokens = |count: fn(&Usage) -> u64| Value::from(usage.map(|usage| integer(count(usage))));
-    let row = vec![
+    values.extend([
         record.project.as_str().into(),
         record.id.as_bytes().to_vec().into(),
         record.ref_id.as_str().into(),
@@ -75,9 +79,7 @@ fn row(record: &CallRecord) -> Vec<Value> {
         record.cost.map(PicoUsd::as_pico).into(),
         i64::from(record.latency_ms).into(),
         record.first_byte_ms.map(i64::from).into(),
-    ];
-    debug_assert_eq!(row.len(), COLUMNS, "a value for each column");
-    row
+    ]);
 }
 
 /// A count as a column; a batch holds none that does not fit.

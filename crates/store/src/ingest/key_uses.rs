@@ -38,15 +38,16 @@ pub(super) async fn add(
             sum.tokens += record.usage.map_or(0, |usage| usage.total());
         }
     }
-    let rows = uses.iter().map(|((key, project), sum)| {
-        vec![
+    let uses: Vec<_> = uses.into_iter().collect();
+    execute_rows(connection, HEAD, 5, TAIL, &uses, |((key, project), sum), values| {
+        values.extend([
             key.as_str().into(),
             project.as_str().into(),
             millis(sum.last).into(),
             integer(sum.requests).into(),
             integer(sum.tokens).into(),
-        ]
-    });
-    execute_rows(connection, HEAD, 5, TAIL, rows).await?;
+        ]);
+    })
+    .await?;
     Ok(())
 }

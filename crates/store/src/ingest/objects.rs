@@ -16,20 +16,20 @@ pub(super) async fn bind(
     connection: &impl ConnectionTrait,
     batch: &Batch<'_>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = batch
+    let made: Vec<_> = batch
         .iter()
-        .filter_map(|record| {
-            let object = record.object.as_ref()?;
-            Some(vec![
-                record.project.as_str().into(),
-                record.provider.as_str().into(),
-                (*object.kind).into(),
-                object.id.as_str().into(),
-                record.ref_id.as_str().into(),
-                record.key.as_ref().map(|key| key.as_str()).into(),
-            ])
-        })
+        .filter_map(|record| record.object.as_ref().map(|object| (record, object)))
         .collect();
-    execute_rows(connection, HEAD, 6, TAIL, rows.into_iter()).await?;
+    execute_rows(connection, HEAD, 6, TAIL, &made, |(record, object), values| {
+        values.extend([
+            record.project.as_str().into(),
+            record.provider.as_str().into(),
+            (*object.kind).into(),
+            object.id.as_str().into(),
+            record.ref_id.as_str().into(),
+            record.key.as_ref().map(|key| key.as_str()).into(),
+        ]);
+    })
+    .await?;
     Ok(())
 }

@@ -39,15 +39,14 @@ pub(super) async fn add(
     connection: &impl ConnectionTrait,
     batch: &Batch<'_>,
 ) -> Result<(), StoreError> {
-    let sums = fold(batch.iter());
-    let rows = sums.iter().map(|(key, sum)| row(key, sum));
-    execute_rows(connection, HEAD, COLUMNS, TAIL, rows).await?;
+    let sums: Vec<_> = fold(batch.iter()).into_iter().collect();
+    execute_rows(connection, HEAD, COLUMNS, TAIL, &sums, fill).await?;
     Ok(())
 }
 
-fn row(key: &RollUpKey, sum: &RollUp) -> Vec<Value> {
+fn fill((key, sum): &(RollUpKey, RollUp), values: &mut Vec<Value>) {
     let (usd, pico) = dollars(sum.cost_pico);
-    let row = vec![
+    values.extend([
         key.project.as_str().into(),
         millis(key.hour).into(),
         key.provider.as_str().into(),
@@ -68,9 +67,7 @@ fn row(key: &RollUpKey, sum: &RollUp) -> Vec<Value> {
         integer(sum.unpriced_requests).into(),
         integer(sum.unpriced_tokens).into(),
         integer(sum.unknown_usage_requests).into(),
-    ];
-    debug_assert_eq!(row.len(), COLUMNS, "a value for each column");
-    row
+    ]);
 }
 
 /// Whole dollars, and the picodollars below one.

@@ -9,25 +9,30 @@ use crate::column::BACKEND;
 /// the statements it has prepared; the largest is far below SQLite's 32,766 values.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
-/// Runs `head (…), (…), … tail` over all `rows`, each of which has `columns` values. Returns how
-/// many rows of the database that affected.
-pub(super) async fn execute_rows(
+/// Runs `head (…),(…),… tail` over all `rows`, each of which `fill` turns into `columns` values.
+/// Returns how many rows of the database that affected.
+pub(super) async fn execute_rows<R>(
     connection: &impl ConnectionTrait,
     head: &str,
     columns: usize,
     tail: &str,
-    rows: impl ExactSizeIterator<Item = Vec<Value>>,
+    rows: &[R],
+    fill: impl Fn(&R, &mut Vec<Value>),
 ) -> Result<u64, StoreError> {
-    let mut rows = rows;
+    let mut rest = rows;
     let mut affected = 0;
     for size in SIZES {
-        if rows.len() < size {
+        if rest.len() < size {
             continue;
         }
         let sql = statement(head, columns, tail, size);
-        while rows.len() >= size {
+        while let Some((rows, more)) = rest.split_at_checked(size) {
+            rest = more;
             let mut values = Vec::with_capacity(size * columns);
-            values.extend(rows.by_ref().take(size).flatten());
+            for row in rows {
+                fill(row, &mut values);
+            }
+            debug_assert_eq!(values.len(), size * columns, "a value for each column");
             let statement = Statement::from_sql_and_values(BACKEND, sql.as_str(), values);
             affected += connection.execute_raw(statement).await?.rows_affected();
         }
@@ -39,7 +44,7 @@ fn statement(head: &str, columns: usize, tail: &str, rows: usize) -> String {
     let mut sql = String::with_capacity(head.len() + tail.len() + rows * columns * 3);
     sql.push_str(head);
     // Without numbers: SQLite looks the name of a numbered one up in a list, for each of them.
-    // With 22 columns and 256 rows that took 300 of the 330 µs that a row took.
+    // That was five sixths of the time that a batch of 256 calls took.
     let row = format!("({})", vec!["?"; columns].join(","));
     for n in 0..rows {
         sql.push_str(if n == 0 { " " } else { "," });

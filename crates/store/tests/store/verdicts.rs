@@ -25,7 +25,7 @@ async fn a_rejected_key_turns_invalid_and_a_success_turns_it_back() {
     let whose = (project.clone(), openai(), ref_id("customer"));
 
     let applied = rig.apply(&[with(&project, "pk_1", 10, REJECTED)]).await;
-    assert_eq!(applied.changed_keys, [whose.clone()]);
+    assert_eq!(applied.changed_keys, std::slice::from_ref(&whose));
     let row = rig.store.provider_key(&project, &id).await.unwrap().unwrap();
     assert_eq!((row.status, row.last_validated_at), (KeyStatus::Invalid, Some(at(10))));
     assert!(row.last_error.unwrap().contains("rejected"));
