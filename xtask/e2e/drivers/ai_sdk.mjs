@@ -97,6 +97,6 @@ await run("node-ai", {
     const nobody = await raises(APICallError, () =>
       generateText(calls(provider("nobody").chat("gpt-4.1"), "say hello")));
     same([nobody.statusCode, nobody.isRetryable], [404, false], "status, isRetryable");
-    holds(nobody.message && nobody.message !== "Not Found", `message: ${nobody.message}`);
+    holds(nobody.responseBody.includes("key_not_connected"), `body: ${nobody.responseBody}`);
   },
 });

@@ -55,7 +55,7 @@ check = Checks("python-byok")
 
 REF = "customer_123"
 byok = BYOK(api_key=SECRET_KEY, base_url=SERVER)
-BEGUN = datetime.now(timezone.utc) - timedelta(seconds=1)
+BEGUN = datetime.now(timezone.utc)
 
 
 def newest(ref_id: str) -> dict:
@@ -305,7 +305,7 @@ def _() -> None:
         "https://10.0.0.7/v1",
         "https://2852039166/v1",
         "https://0x0a000001/v1",
-        "http://api.example.com/v1",
+        "http://93.184.216.34/v1",
         "file:///etc/passwd",
         "https://user:pass@api.example.com/v1",
     ):

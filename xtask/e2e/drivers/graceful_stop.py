@@ -17,6 +17,7 @@ from serving import BINARY, PROVIDER_KEY, Served
 check = Checks("graceful-stop")
 
 FOLDER = pathlib.Path(os.environ["E2E_SCRATCH"]) / "graceful-stop"
+DATA = FOLDER / "data"
 STREAMS = 5
 
 
@@ -124,7 +125,7 @@ def ended(arguments: list[str], **settings: str) -> subprocess.CompletedProcess:
 @check("audit verify and doctor find nothing wrong with what the stopped server left")
 def _() -> None:
     for command in (["audit", "verify"], ["doctor"]):
-        done = ended([*command, "--data-dir", str(FOLDER / "data")])
+        done = ended([*command, "--data-dir", str(DATA)], ENCRYPTION_KEY_FILE=str(DATA / "encryption.key"))
         same(done.returncode, 0, f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
 
@@ -132,7 +133,7 @@ def _() -> None:
 def _() -> None:
     value = "zz" * 31
     done = ended(
-        ["serve", "--data-dir", str(FOLDER / "data")],
+        ["serve", "--data-dir", str(DATA)],
         ENCRYPTION_KEY=value,
         BYO_LISTEN="nowhere",
         BYO_NO_SUCH_THING="1",
@@ -146,7 +147,7 @@ def _() -> None:
 @check("another ENCRYPTION_KEY than the data was sealed with: exit 78, the variable named")
 def _() -> None:
     value = "0123456789abcdef" * 4
-    done = ended(["serve", "--data-dir", str(FOLDER / "data")], ENCRYPTION_KEY=value, BYO_LISTEN="127.0.0.1:0")
+    done = ended(["serve", "--data-dir", str(DATA)], ENCRYPTION_KEY=value, BYO_LISTEN="127.0.0.1:0")
     same(done.returncode, 78, f"exit code ({done.stdout}{done.stderr})")
     holds("ENCRYPTION_KEY" in done.stderr, f"not named: {done.stderr}")
     holds(value not in done.stderr + done.stdout, "the value is shown")

@@ -414,23 +414,38 @@ def _() -> None:
     same(client().files.delete(file.id).deleted, True, "deleted")
 
 
-@check("files and batches: another customer's are not found, and the provider is not asked")
+@check("files and batches: another customer's are not found, from the first moment, and the provider is not asked")
 def _() -> None:
-    file = client().files.create(file=("private.jsonl", b"{}\n"), purpose="batch")
-    batch = client().batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
-    )
+    def file() -> openai.types.FileObject:
+        return client().files.create(file=("private.jsonl", b"{}\n"), purpose="batch")
+
+    def batch(of: openai.types.FileObject) -> openai.types.Batch:
+        return client().batches.create(
+            input_file_id=of.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+
+    stranger = client(OTHER)
+    # Each look comes right after the making: there is no moment in which the id is nobody's.
+    for look in (stranger.files.retrieve, stranger.files.content, stranger.files.delete):
+        made = file()
+        witness = Witness()
+        raises(openai.NotFoundError, lambda look=look, made=made: look(made.id))
+        same([e.path for e in witness.all()], [], "calls upstream")
+        same(client().files.retrieve(made.id).id, made.id, "the owner's own reading")
+    for look in (stranger.batches.retrieve, stranger.batches.cancel):
+        made = batch(file())
+        witness = Witness()
+        raises(openai.NotFoundError, lambda look=look, made=made: look(made.id))
+        same([e.path for e in witness.all()], [], "calls upstream")
+    made = file()
     witness = Witness()
-    for call in (
-        lambda: client(OTHER).files.retrieve(file.id),
-        lambda: client(OTHER).files.content(file.id),
-        lambda: client(OTHER).files.delete(file.id),
-        lambda: client(OTHER).batches.retrieve(batch.id),
-        lambda: client(OTHER).batches.cancel(batch.id),
-    ):
-        raises(openai.NotFoundError, call)
+    raises(
+        openai.NotFoundError,
+        lambda: stranger.batches.create(
+            input_file_id=made.id, endpoint="/v1/chat/completions", completion_window="24h"
+        ),
+    )
     same([e.path for e in witness.all()], [], "calls upstream")
-    same(client().files.retrieve(file.id).id, file.id, "the owner's own reading")
 
 
 @check("a dated model is priced, and the log shows the model of the answer")
@@ -531,7 +546,7 @@ def _() -> None:
         404,
         lambda: client("nobody").chat.completions.create(model="gpt-4o-mini", messages=ask("say hello")),
     )
-    same(error.code, "key_not_connected", "code")
+    holds("key_not_connected" in error.response.text, f"body: {error.response.text}")
 
 
 @check("RateLimitError: the provider's 429 with its Retry-After; the key stays valid")

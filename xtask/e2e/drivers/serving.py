@@ -50,20 +50,20 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 env=environment,
             )
-        while not self._ready():
+        while not (self._ready() and self._greeted()):
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended with {self._process.returncode} at start: {self.errors()}")
             if time.monotonic() - begun > 30:
                 self.kill()
                 raise AssertionError(f"the server was not ready after 30 s: {self.errors()}")
             time.sleep(0.005)
-        took = time.monotonic() - begun
-        if not self.secret_key:
-            found = re.search(r"byo_sk_live_\w+", (self.folder / "stdout.log").read_text())
-            if not found:
-                raise AssertionError("quickstart printed no secret key")
-            self.secret_key = found[0]
-        return took
+        return time.monotonic() - begun
+
+    def _greeted(self) -> bool:
+        """Whether the secret key is known: printed once, on the first start."""
+        found = re.search(r"byo_sk_live_\w+", (self.folder / "stdout.log").read_text())
+        self.secret_key = found[0] if found else ""
+        return bool(found)
 
     def _ready(self) -> bool:
         try:
@@ -93,7 +93,11 @@ class Served:
         return self._process.wait(timeout=within)
 
     def __enter__(self) -> Served:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -34,7 +34,7 @@ pub(super) fn search(left: &Left, tally: &mut Tally) -> Outcome {
         if is_greeting(path) || named(path, "minted-") {
             ours.extend(tokens(&text).map(str::to_owned));
         }
-        if is_kept_apart(path) && text.trim().len() >= 64 {
+        if is_kept_apart(path) && named(path, "encryption") {
             sealing.extend(
                 text.split(|c: char| !c.is_ascii_hexdigit())
                     .filter(|w| w.len() == 64)

@@ -73,7 +73,7 @@ impl World {
             .arg(scratch.join("data"))
             .env("BYO_LISTEN", listen.to_string())
             .env("BYO_METRICS_LISTEN", "off")
-            .env("BYO_LOG", "debug")
+            .env("BYO_LOG", "trace")
             .env("BYO_OPENAI_BASE_URL", format!("{witness_url}/v1"))
             .env("BYO_ALLOW_PRIVATE_UPSTREAMS", "127.0.0.0/8");
         let mut server = Beside::start("server", &mut command, scratch)?;
