@@ -26,12 +26,13 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 7] = [
+const DRIVERS: [&str; 8] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
     "ai_sdk.mjs",
     "raw_http.py",
+    "operator_work.py",
     "graceful_stop.py",
     "kill_loop.py",
 ];

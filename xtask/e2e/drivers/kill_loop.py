@@ -120,7 +120,8 @@ def _() -> None:
     chance = random.Random(int(os.environ.get("E2E_SEED", "20261122")))
     try:
         for life in range(CYCLES):
-            starts.append(served.start())
+            # A killed process loses nothing that it handed to the kernel: `os` must hold as well.
+            starts.append(served.start(BYO_DURABILITY=("disk", "os")[life % 2]))
             if life == 0:
                 harness.SERVER, harness.SECRET_KEY = served.url, served.secret_key
                 harness.connect(REF, PROVIDER_KEY)

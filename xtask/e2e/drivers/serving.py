@@ -24,6 +24,23 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def bare() -> dict[str, str]:
+    """This process's environment without any setting of the server."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("BYO_", "ENCRYPTION_KEY"))}
+
+
+def command(*arguments: object, **settings: str) -> subprocess.CompletedProcess:
+    """One command of the server's binary, with these settings and no others."""
+    return subprocess.run(
+        [BINARY, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=bare() | settings,
+        check=False,
+    )
+
+
 class Served:
     """One `quickstart` on a data folder; started again, it finds what it left."""
 
@@ -37,10 +54,12 @@ class Served:
         self._settings = {"BYO_OPENAI_BASE_URL": f"{upstream}/v1", "BYO_METRICS_LISTEN": "off", **settings}
         self._process: subprocess.Popen | None = None
 
-    def start(self) -> float:
-        """Starts it and waits until it is ready; seconds that took."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BYO_", "ENCRYPTION_KEY"))}
-        environment |= self._settings | {"BYO_LISTEN": f"127.0.0.1:{self.port}"}
+    def start(self, greeted: bool = True, **settings: str) -> float:
+        """Starts it and waits until it is ready, and has greeted; seconds that took.
+
+        More settings hold for this life only.
+        """
+        environment = bare() | self._settings | {"BYO_LISTEN": f"127.0.0.1:{self.port}"} | settings
         begun = time.monotonic()
         with (self.folder / "stdout.log").open("ab") as out, (self.folder / "stderr.log").open("ab") as err:
             self._process = subprocess.Popen(
@@ -50,7 +69,7 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 env=environment,
             )
-        while not (self._ready() and self._greeted()):
+        while not (self._ready() and (not greeted or self._greeted())):
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended with {self._process.returncode} at start: {self.errors()}")
             if time.monotonic() - begun > 30:
@@ -75,6 +94,13 @@ class Served:
     def errors(self) -> str:
         """The last lines it wrote to its error output."""
         return "\n".join((self.folder / "stderr.log").read_text(errors="replace").splitlines()[-8:])
+
+    def stop(self) -> None:
+        """SIGTERM, and an end with exit code 0."""
+        self.ask_to_stop()
+        code = self.exit_code(within=30)
+        if code:
+            raise AssertionError(f"the server ended with {code}: {self.errors()}")
 
     def kill(self) -> None:
         """SIGKILL: no farewell."""
