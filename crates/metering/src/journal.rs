@@ -22,18 +22,19 @@ mod spool;
 mod tests;
 
 use std::cell::RefCell;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use byok_domain::CallRecord;
 
 use self::catalog::{Catalog, Entry};
-use self::disk::{Disk, SystemDisk};
+use self::disk::{DiskFile, SystemDisk};
 pub use self::durability::Durability;
 pub use self::error::{JournalError, JournalFull};
 use self::frame::FrameBuffer;
@@ -44,6 +45,11 @@ pub use self::receipt::Receipt;
 use self::recovery::{Recovered, recover};
 use self::segment::{Active, Header};
 use self::spool::{Settings, Spool};
+
+/// The size of a journal file in bytes, save for its last record.
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// Between attempts to write again, once that has failed.
+const RETRY: Duration = Duration::from_millis(500);
 
 thread_local! {
     static FRAME: RefCell<FrameBuffer> = RefCell::default();
@@ -73,34 +79,39 @@ impl Journal {
         max_bytes: u64,
         id: JournalId,
     ) -> Result<Arc<Self>, JournalError> {
-        Self::open_on(Arc::new(SystemDisk), dir.as_ref(), durability, max_bytes, id)
+        Self::open_with(Settings {
+            dir: dir.as_ref().to_owned(),
+            disk: Arc::new(SystemDisk),
+            durability,
+            max_bytes,
+            segment_bytes: SEGMENT_BYTES,
+            retry: RETRY,
+            journal: id,
+            run: id,
+        })
     }
 
-    fn open_on(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        durability: Durability,
-        max_bytes: u64,
-        id: JournalId,
-    ) -> Result<Arc<Self>, JournalError> {
+    /// Opens with the settings as given, save that a folder that has an id keeps it.
+    fn open_with(mut settings: Settings) -> Result<Arc<Self>, JournalError> {
+        let dir = settings.dir.as_path();
         let failed = |what| move |error| JournalError::io(what, dir, error);
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create"))?;
         let lock = FolderLock::take(dir)?;
         let recovered = recover(dir)?;
-        settle(dir, &recovered)?;
-        let journal = recovered.journal.unwrap_or(id);
+        settle(&settings, &recovered)?;
+        let (journal, run) = (recovered.journal.unwrap_or(settings.run), settings.run);
         let (number, first_seq) = (recovered.next_number, recovered.next_seq);
-        let header = Header { journal, run: id, number, first_seq, acked: first_seq - 1 };
-        let active = Active::create(&*disk, dir, header).map_err(failed("create a file in"))?;
+        let header = Header { journal, run, number, first_seq, acked: first_seq - 1 };
+        let disk = &settings.disk;
+        let active = Active::create(&**disk, dir, header).map_err(failed("create a file in"))?;
         active.file().sync().and_then(|()| disk.sync_dir(dir)).map_err(failed("sync"))?;
         let mut catalog = Catalog::default();
         recovered.segments.into_iter().for_each(|entry| catalog.push_sealed(entry));
-        catalog.begin(Entry { number, run: id, first_seq, last_seq: None });
+        catalog.begin(Entry { number, run, first_seq, last_seq: None });
         for path in &recovered.void {
             drop(disk.remove(path));
         }
-        let dir = dir.to_owned();
-        let settings = Settings { dir, disk, durability, max_bytes, journal, run: id };
+        settings.journal = journal;
         let spool = Arc::new(Spool::new(settings, active, catalog, recovered.bytes));
         let stop = Arc::new(AtomicBool::new(false));
         let keeper = Keeper::new(Arc::clone(&spool), Arc::clone(&stop));
@@ -180,29 +191,23 @@ impl std::fmt::Debug for Journal {
 }
 
 /// Cuts a torn tail away, and makes what is left durable: the new segment will say that it was.
-fn settle(dir: &Path, recovered: &Recovered) -> Result<(), JournalError> {
+fn settle(settings: &Settings, recovered: &Recovered) -> Result<(), JournalError> {
+    let through = |path: &Path, change: &dyn Fn(&dyn DiskFile) -> io::Result<()>| {
+        let file = settings.disk.open(path);
+        file.and_then(|file| change(&*file).and_then(|()| file.sync()))
+            .map_err(|error| JournalError::io("sync", path, error))
+    };
     if let Some(cut) = &recovered.cut {
         tracing::warn!(
             file = %cut.file.display(), offset = cut.len, lost_bytes = cut.lost_bytes,
             "the journal's last server did not finish writing; the torn tail is cut away"
         );
         if !recovered.void.contains(&cut.file) {
-            write_through(&cut.file, |file| file.set_len(cut.len))?;
+            through(&cut.file, &|file| file.truncate(cut.len))?;
         }
     }
     for entry in &recovered.segments {
-        write_through(&segment::path(dir, entry.number), |_| Ok(()))?;
+        through(&segment::path(&settings.dir, entry.number), &|_| Ok(()))?;
     }
     Ok(())
-}
-
-fn write_through(
-    path: &Path,
-    change: impl FnOnce(&std::fs::File) -> io::Result<()>,
-) -> Result<(), JournalError> {
-    OpenOptions::new()
-        .write(true)
-        .open(path)
-        .and_then(|file| change(&file).and_then(|()| file.sync_all()))
-        .map_err(|error| JournalError::io("sync", path, error))
 }

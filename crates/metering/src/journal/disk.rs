@@ -10,13 +10,15 @@ use std::sync::Arc;
 pub(crate) trait Disk: Send + Sync {
     /// Creates a file that must not exist.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Opens a file that an earlier server wrote.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Makes the creation and removal of files in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
-/// A file being written.
+/// A file that is written, or was.
 pub(crate) trait DiskFile: Send + Sync {
     /// Writes some of `bytes` at `offset`; returns how many.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
@@ -36,6 +38,10 @@ impl Disk for SystemDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Arc::new(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(OpenOptions::new().write(true).open(path)?))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

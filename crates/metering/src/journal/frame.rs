@@ -104,3 +104,50 @@ fn checksum(mut payload_crc: Hasher, head: &[u8; HEAD]) -> u32 {
     payload_crc.update(&head[8..]);
     payload_crc.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::record;
+
+    fn frame() -> Vec<u8> {
+        let mut buffer = FrameBuffer::default();
+        buffer.fill(&record(77)).expect("JSON");
+        buffer.place(41, 40).to_vec()
+    }
+
+    #[test]
+    fn a_frame_gives_back_the_record_and_its_place() {
+        let bytes = frame();
+        let frame = parse(&bytes).expect("whole");
+        assert_eq!((frame.seq, frame.acked), (41, 40));
+        let read: CallRecord = serde_json::from_slice(frame.payload).expect("JSON");
+        assert_eq!(read, record(77));
+        assert_eq!(size(&bytes), Some(bytes.len()));
+    }
+
+    #[test]
+    fn a_buffer_used_again_keeps_nothing_of_the_last_record() {
+        let mut buffer = FrameBuffer::default();
+        let long = CallRecord { operation: "x".repeat(2000).into(), ..record(1) };
+        buffer.fill(&long).expect("JSON");
+        buffer.place(1, 0);
+        buffer.fill(&record(77)).expect("JSON");
+        assert_eq!(buffer.place(41, 40), frame());
+    }
+
+    #[test]
+    fn any_flipped_bit_and_any_missing_end_is_noticed() {
+        let bytes = frame();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse(&flipped), None, "bit {bit}");
+        }
+        for len in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..len]), None, "{len} bytes");
+        }
+        assert_eq!(parse(&[0; 4096]), None, "zeros are no mark");
+        assert_eq!(parse(&[0xff; 4096]), None);
+    }
+}

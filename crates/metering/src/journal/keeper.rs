@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::disk::DiskFile;
 use super::durability::Durability;
@@ -16,8 +16,6 @@ use super::frame;
 use super::segment::Active;
 use super::spool::Spool;
 
-/// Between attempts to write again.
-const RETRY: Duration = Duration::from_millis(500);
 /// There must be this much room before records are taken again.
 const RESERVE_BYTES: u64 = 1 << 20;
 /// A buffer that grew beyond this in a burst is given back.
@@ -31,6 +29,8 @@ pub(crate) struct Keeper {
     syncing: Vec<u8>,
     /// Whether the file they were written to is not to be trusted.
     distrusted: bool,
+    /// Segments that hold nothing once the next sync succeeds.
+    void: Vec<u64>,
 }
 
 /// What one sync covers.
@@ -42,7 +42,7 @@ struct Group {
 
 impl Keeper {
     pub(crate) fn new(spool: Arc<Spool>, stop: Arc<AtomicBool>) -> Self {
-        Self { spool, stop, syncing: Vec::new(), distrusted: false }
+        Self { spool, stop, syncing: Vec::new(), distrusted: false, void: Vec::new() }
     }
 
     /// Keeps the journal until told to stop; then syncs what there is, and marks the end.
@@ -53,7 +53,7 @@ impl Keeper {
             spool.keeper_bell.sleep_unless(|| self.has_work(), None);
             self.sync();
             if spool.is_refusing() && !self.stopping() {
-                spool.keeper_bell.pause(RETRY);
+                spool.keeper_bell.pause(spool.settings.retry);
                 self.rewrite();
             }
         }
@@ -132,17 +132,17 @@ impl Keeper {
     }
 
     fn try_rewrite(&mut self) -> io::Result<()> {
-        let (group, void) = self.start_over()?;
+        let group = self.start_over()?;
         if self.spool.settings.durability == Durability::Disk {
             self.sync_group(&group)?;
             self.acknowledge(group.last_seq);
         }
-        self.spool.remove(&void);
+        self.spool.remove(&std::mem::take(&mut self.void));
         Ok(())
     }
 
     /// Writes the frames that are not durable to a new segment, which appends go to from now on.
-    fn start_over(&mut self) -> io::Result<(Group, Vec<u64>)> {
+    fn start_over(&mut self) -> io::Result<Group> {
         let spool = &self.spool;
         let mut tail = spool.tail();
         self.syncing.append(&mut tail.unsynced.frames);
@@ -152,10 +152,10 @@ impl Keeper {
             return Err(error);
         }
         let files = vec![active.file()];
-        let void = spool.begin_segment(&mut tail, active);
+        self.void.extend(spool.begin_segment(&mut tail, active));
         tail.unsynced.files.clear();
         tail.unsynced.dir = false;
-        Ok((Group { files, dir: true, last_seq: tail.next_seq - 1 }, void))
+        Ok(Group { files, dir: true, last_seq: tail.next_seq - 1 })
     }
 
     /// Says that all records were acknowledged, so that damage to the last ones will be noticed.

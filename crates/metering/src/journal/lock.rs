@@ -12,7 +12,7 @@ use super::error::JournalError;
 
 /// Holds the folder for as long as it lives.
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -33,7 +33,14 @@ impl FolderLock {
         }
         // Only for the message above: a full disk must not keep the server from starting.
         drop(file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())));
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing the file would not do: a child process that is just being started has it open, too.
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

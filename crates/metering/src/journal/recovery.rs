@@ -92,19 +92,22 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, JournalError> {
         cut: None,
     };
     let mut started = false;
+    // Every record below was durable before the files at hand were started.
+    let mut floor = 0;
     for (index, file) in found.iter().enumerate() {
         let next_seq = started.then_some(recovered.next_seq);
         let Ok(header) = file.header else {
             match next_seq {
-                None => recovered.void.push(file.never_begun()?),
-                Some(next) if file.void_from <= next => recovered.void.push(file.path.clone()),
-                Some(next) => {
+                None if file.void_from > floor => recovered.void.push(file.never_begun()?),
+                Some(next) if file.void_from > next => {
                     recovered.tear(&found[index..], 0, next)?;
                     break;
                 }
+                _ => recovered.void.push(file.path.clone()),
             }
             continue;
         };
+        floor = floor.max(header.acked + 1);
         if header.first_seq >= file.void_from {
             recovered.void.push(file.path.clone());
             continue;

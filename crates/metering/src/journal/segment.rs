@@ -9,8 +9,6 @@ use super::id::JournalId;
 
 /// Bytes before the first frame.
 pub(crate) const HEADER: usize = 72;
-/// A file that would grow beyond this is sealed, and the next one started.
-pub(crate) const SEGMENT_BYTES: u64 = 16 << 20;
 
 const MAGIC: &[u8; 8] = b"BYOKJRNL";
 const VERSION: u32 = 1;
@@ -131,9 +129,9 @@ impl Active {
         Ok(())
     }
 
-    /// Whether `more` bytes belong in the next file.
-    pub(crate) fn is_full(&self, more: usize) -> bool {
-        self.len > HEADER as u64 && self.len + more as u64 > SEGMENT_BYTES
+    /// Whether `more` bytes belong in the next file, if a file is to have at most `limit`.
+    pub(crate) fn is_full(&self, more: usize, limit: u64) -> bool {
+        self.len > HEADER as u64 && self.len + more as u64 > limit
     }
 
     /// Sees that there is room for a while, as far as the file system can tell.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::catalog::{Catalog, Entry};
 use super::disk::{Disk, DiskFile};
@@ -25,7 +26,13 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
     /// Unapplied bytes from which on [`Spool::has_room`] says no.
     pub(crate) max_bytes: u64,
+    /// A file that would grow beyond this is sealed, and the next one started.
+    pub(crate) segment_bytes: u64,
+    /// Between attempts to write again, once that has failed.
+    pub(crate) retry: Duration,
+    /// The folder's id.
     pub(crate) journal: JournalId,
+    /// The id of this opening.
     pub(crate) run: JournalId,
 }
 
@@ -204,7 +211,7 @@ impl Spool {
 
     /// Writes to the active segment, or, when that is full or fails, to a new one.
     fn write(&self, tail: &mut Tail, bytes: &[u8]) -> io::Result<()> {
-        if !tail.active.is_full(bytes.len()) {
+        if !tail.active.is_full(bytes.len(), self.settings.segment_bytes) {
             match tail.active.append(bytes) {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::warn!(%error, "the journal file is sealed early"),
