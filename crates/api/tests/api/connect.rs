@@ -210,6 +210,12 @@ async fn a_base_url_is_saved_in_one_spelling_and_needs_the_key_with_it() {
     let saved = &listed["data"][0]["providerConfig"];
     assert_eq!(*saved, json!({ "baseUrl": format!("http://{address}/v1") }));
 
+    // It opens where it was sealed for.
+    rig.provider.take_requests();
+    let owner = json!({ "provider": "openai", "refId": "customer_1" });
+    assert_eq!(rig.as_a("POST", "/keys/validate", Some(owner)).await.ok()["valid"], true);
+    assert_eq!(rig.provider.take_requests()[0].bearer(), Some(GOOD_KEY));
+
     let keyless = json!({
         "provider": "openai", "refId": "customer_1",
         "providerConfig": { "baseUrl": "https://evil.example/v1" },
