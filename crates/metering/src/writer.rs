@@ -1,5 +1,7 @@
 //! Moves records from the journal to the usage log.
 
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;

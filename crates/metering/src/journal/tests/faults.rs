@@ -73,7 +73,7 @@ fn whatever_operation_fails_for_however_long_what_was_acknowledged_is_kept_once(
             failures += disk.failures.load(Ordering::SeqCst);
         }
     }
-    assert!(failures > 200, "only {failures} operations failed: the plan misses its target");
+    assert!(failures > 100, "only {failures} operations failed: the plan misses its target");
 }
 
 #[test]
