@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::masking::Masking;
 use crate::prefixed::Prefixed;
 
 /// The provider's answer, on its way to the caller.
@@ -61,6 +62,7 @@ enum Kind {
 struct Relay {
     tap: Tap<Prefixed<ReceiveBody>>,
     hide: Option<HideUsageChunk>,
+    mask: Masking,
     over: bool,
 }
 
@@ -70,8 +72,12 @@ impl AnswerBody {
         Self(Kind::Whole(bytes))
     }
 
-    pub(crate) fn relayed(tap: Tap<Prefixed<ReceiveBody>>, hide: Option<HideUsageChunk>) -> Self {
-        Self(Kind::Relayed(Box::new(Relay { tap, hide, over: false })))
+    pub(crate) fn relayed(
+        tap: Tap<Prefixed<ReceiveBody>>,
+        hide: Option<HideUsageChunk>,
+        mask: Masking,
+    ) -> Self {
+        Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, over: false })))
     }
 
     /// What the call used and cost; known once the body has ended.
@@ -97,25 +103,43 @@ impl Relay {
             if self.over {
                 return Poll::Ready(None);
             }
-            let Some(hide) = &mut self.hide else {
-                let frame = ready!(Pin::new(&mut self.tap).poll_frame(cx));
-                return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
-            };
             let rest = match ready!(Pin::new(&mut self.tap).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => hide.push(data),
+                    Ok(data) => self.pass(data),
+                    // Trailers are headers, and none of them is on the list.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
                 None => {
                     self.over = true;
-                    hide.finish()
+                    self.last()
                 }
             };
             if !rest.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(rest))));
             }
         }
+    }
+
+    fn pass(&mut self, data: Bytes) -> Bytes {
+        let shown = match &mut self.hide {
+            Some(hide) => hide.push(data),
+            None => data,
+        };
+        self.mask.push(shown)
+    }
+
+    /// What was held back.
+    fn last(&mut self) -> Bytes {
+        let hidden = self.hide.as_mut().map(HideUsageChunk::finish).unwrap_or_default();
+        let masked = self.mask.push(hidden);
+        let open = self.mask.finish();
+        if open.is_empty() { masked } else { [masked, open].concat().into() }
+    }
+
+    fn is_over(&self) -> bool {
+        let nothing_held = self.hide.is_none() && !self.mask.holds();
+        self.over || (nothing_held && self.tap.is_end_stream())
     }
 }
 
@@ -141,15 +165,16 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Relayed(relay) if relay.hide.is_some() => relay.over,
-            Kind::Relayed(relay) => relay.tap.is_end_stream(),
+            Kind::Relayed(relay) => relay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Relayed(relay) if relay.hide.is_some() => SizeHint::default(),
+            Kind::Relayed(relay) if relay.hide.is_some() || relay.mask.holds() => {
+                SizeHint::default()
+            }
             Kind::Relayed(relay) => relay.tap.size_hint(),
         }
     }

@@ -17,6 +17,7 @@ use http_body_util::BodyExt;
 use crate::answer::{Answer, AnswerBody, Refusal};
 use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
+use crate::masking::Masking;
 use crate::multipart::{FieldScan, boundary};
 use crate::prefixed::Prefixed;
 use crate::request::{Call, CallBody};
@@ -342,14 +343,10 @@ impl Answering {
                 let receipt = closed.receipt.map_err(|_| CallError::Unavailable)?;
                 receipt.durable().await.map_err(|_| CallError::Unavailable)?;
             }
-            let headers = headers::downstream(&head.headers);
-            return Ok(self.finish(
-                head.status,
-                headers,
-                json,
-                None,
-                AnswerBody::whole(Bytes::new()),
-            ));
+            let headers = self.downstream(&head.headers);
+            return Ok(
+                self.finish(head.status, headers, json, None, |_| AnswerBody::whole(Bytes::new()))
+            );
         }
         let mut first = None;
         if json && self.expects_json {
@@ -367,13 +364,15 @@ impl Answering {
                 return self.refuse(head.status, &head.headers, body, call, false).await;
             }
         }
-        let mut passed = headers::downstream(&head.headers);
+        let mut passed = self.downstream(&head.headers);
         if hide.is_some() {
             passed.remove(header::CONTENT_LENGTH);
         }
         let tap = Tap::new(Prefixed::new(first, body), reader, call);
         let hide = hide.filter(|_| events);
-        Ok(self.finish(head.status, passed, json, None, AnswerBody::relayed(tap, hide)))
+        Ok(self.finish(head.status, passed, json, None, |secret| {
+            AnswerBody::relayed(tap, hide, Masking::new(secret))
+        }))
     }
 
     /// Reads a refusal whole, masks the key in it, names its class and records it.
@@ -398,8 +397,17 @@ impl Answering {
         call.first_byte();
         let shown = if page { StatusCode::BAD_GATEWAY } else { status };
         close(&mut call, shown.as_u16(), class).await;
-        let mut headers = headers::downstream(from);
+        let mut headers = self.downstream(from);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let explanation = explain::refusal(self.provider.display_name(), class, &headers);
+        let json = is_json(from) && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+        let refusal = Some(Refusal { class, explanation });
+        Ok(self.finish(shown, headers, json, refusal, |_| AnswerBody::whole(body)))
+    }
+
+    /// The headers that are passed on, the key in them masked.
+    fn downstream(&self, from: &HeaderMap) -> HeaderMap {
+        let mut headers = headers::downstream(from);
         for value in headers.values_mut() {
             if let Some(masked) = self.secret.mask_in(value.as_bytes())
                 && let Ok(masked) = HeaderValue::from_bytes(&masked)
@@ -407,10 +415,7 @@ impl Answering {
                 *value = masked;
             }
         }
-        let explanation = explain::refusal(self.provider.display_name(), class, &headers);
-        let json = is_json(from) && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-        let refusal = Some(Refusal { class, explanation });
-        Ok(self.finish(shown, headers, json, refusal, AnswerBody::whole(body)))
+        headers
     }
 
     fn finish(
@@ -419,7 +424,7 @@ impl Answering {
         headers: HeaderMap,
         is_json: bool,
         refusal: Option<Refusal>,
-        body: AnswerBody,
+        body: impl FnOnce(ProviderSecret) -> AnswerBody,
     ) -> Answer {
         Answer {
             id: self.id,
@@ -429,7 +434,7 @@ impl Answering {
             headers,
             is_json,
             refusal,
-            body,
+            body: body(self.secret),
         }
     }
 }

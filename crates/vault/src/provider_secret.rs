@@ -97,6 +97,17 @@ impl ProviderSecret {
         self.0.len() >= Self::MIN_MASKED_BYTES && memmem::find(hay, &self.0).is_some()
     }
 
+    /// How many bytes at the end of `text` are a beginning of the key, and less than all of it: the
+    /// rest may be in what follows. 0 for keys under [`Self::MIN_MASKED_BYTES`].
+    pub fn begins_in_end_of(&self, text: &[u8]) -> usize {
+        if self.0.len() < Self::MIN_MASKED_BYTES {
+            return 0;
+        }
+        let end = &text[text.len().saturating_sub(self.0.len() - 1)..];
+        let begins = |at: &usize| self.0.starts_with(&end[*at..]);
+        memchr::memchr_iter(self.0[0], end).find(begins).map_or(0, |at| end.len() - at)
+    }
+
     /// `text` with each occurrence of the key replaced by as many asterisks; `None` when it does
     /// not occur, which costs no allocation. Keys under [`Self::MIN_MASKED_BYTES`] are left alone.
     pub fn mask_in(&self, text: &[u8]) -> Option<Vec<u8>> {

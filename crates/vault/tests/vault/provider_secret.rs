@@ -95,6 +95,23 @@ fn a_masked_text_never_holds_the_key_even_where_it_overlaps_itself() {
 }
 
 #[test]
+fn a_key_cut_off_by_the_end_of_a_text_is_seen_there() {
+    let key = secret("sk-sk-0123456789");
+    for (text, begun) in [
+        ("error: sk-sk-0123", 10),
+        ("sk-sk-sk-", 6),
+        ("sk-sk-012345678", 15),
+        ("ss", 1),
+        ("sk-sk-0123456789", 0),
+        ("sk-sk-0123 ", 0),
+        ("", 0),
+    ] {
+        assert_eq!(key.begins_in_end_of(text.as_bytes()), begun, "{text}");
+    }
+    assert_eq!(secret("none").begins_in_end_of(b"non"), 0);
+}
+
+#[test]
 fn the_dummy_keys_of_self_hosted_endpoints_do_not_spoil_their_answers() {
     for dummy in ["a", "none", "EMPTY", "ollama"] {
         assert_eq!(secret(dummy).mask_in(b"a none EMPTY ollama"), None, "{dummy}");
