@@ -1,7 +1,10 @@
 //! The story of one call.
 
 use std::error::Error;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage};
 use byok_metering::meter::{CallContext, OpenCall};
@@ -335,7 +338,9 @@ impl Answering {
         if !head.status.is_success() || page {
             return self.refuse(head.status, &head.headers, body, call, page).await;
         }
-        if body.is_end_stream() {
+        let readable = json && !head.headers.contains_key(header::CONTENT_ENCODING);
+        let judged = readable && self.expects_json && head.status == StatusCode::OK;
+        if body.is_end_stream() && !judged {
             // Nothing will be polled of an empty body: it is recorded here.
             if let Some(closed) =
                 call.close(None, Findings { complete: true, ..Findings::default() })
@@ -348,21 +353,15 @@ impl Answering {
                 self.finish(head.status, headers, json, None, |_| AnswerBody::whole(Bytes::new()))
             );
         }
-        let mut first = None;
-        if json && self.expects_json {
-            // The first piece of a document is there at once, and tells an error behind a 200.
-            match body.frame().await {
-                Some(Ok(frame)) => first = frame.into_data().ok(),
-                Some(Err(_)) => {
-                    close(&mut call, 502, ErrorClass::Truncated).await;
-                    return Err(CallError::Broken(self.provider.display_name()));
-                }
-                None => {}
-            }
-            if first.as_deref().is_some_and(begins_as_error) {
-                let body = Prefixed::new(first, body);
-                return self.refuse(head.status, &head.headers, body, call, false).await;
-            }
+        // The first piece of a document is there at once, and tells an error behind a 200; of any
+        // other answer it is taken only if it is there already.
+        let Ok((first, over)) = opening(&mut body, judged).await else {
+            close(&mut call, 502, ErrorClass::Truncated).await;
+            return Err(CallError::Broken(self.provider.display_name()));
+        };
+        if judged && begins_as_failure(first.as_deref().unwrap_or_default(), over) {
+            let body = Prefixed::new(first, body);
+            return self.refuse(head.status, &head.headers, body, call, false).await;
         }
         let mut passed = self.downstream(&head.headers);
         if hide.is_some() {
@@ -395,7 +394,7 @@ impl Answering {
             record.streamed = false;
         }
         call.first_byte();
-        let shown = if page { StatusCode::BAD_GATEWAY } else { status };
+        let shown = if page && status.is_success() { StatusCode::BAD_GATEWAY } else { status };
         close(&mut call, shown.as_u16(), class).await;
         let mut headers = self.downstream(from);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -439,10 +438,42 @@ impl Answering {
     }
 }
 
-/// Whether a document's first field is an error.
-fn begins_as_error(document: &[u8]) -> bool {
-    let mut text = document.trim_ascii_start();
-    text = text.strip_prefix(b"{").unwrap_or(&[]).trim_ascii_start();
+/// The first piece of a body, and whether it was the last; waits for it only if told to.
+async fn opening<B>(body: &mut B, wait: bool) -> Result<(Option<Bytes>, bool), B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let frame = if wait {
+        body.frame().await
+    } else {
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+        match polled {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return Ok((None, false)),
+        }
+    };
+    match frame {
+        None => Ok((None, true)),
+        Some(frame) => Ok((frame?.into_data().ok(), body.is_end_stream())),
+    }
+}
+
+/// Whether what should be a document begins as none, or as one that tells an error. Strings are
+/// what some hosts answer to a transcription that was asked for as text.
+fn begins_as_failure(document: &[u8], over: bool) -> bool {
+    let text = document.trim_ascii_start();
+    match text.first() {
+        None => over,
+        Some(b'{') => has_error_first(text),
+        Some(b'[') => has_error_first(text[1..].trim_ascii_start()),
+        Some(b'"') => false,
+        Some(_) => true,
+    }
+}
+
+/// Whether an object's first field is an error.
+fn has_error_first(object: &[u8]) -> bool {
+    let text = object.strip_prefix(b"{").unwrap_or(&[]).trim_ascii_start();
     let Some(rest) = text.strip_prefix(b"\"error\"") else { return false };
     let value = rest.trim_ascii_start().strip_prefix(b":").unwrap_or(&[]).trim_ascii_start();
     !value.is_empty() && !value.starts_with(b"null")
@@ -463,4 +494,33 @@ where
         }
     }
     read.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_documents_first_bytes_tell_whether_it_is_a_failure() {
+        for (document, over, failure) in [
+            (&b"{\"error\":{\"message\":\"no\"}}"[..], true, true),
+            (b" { \"error\" : \"loading\" }", false, true),
+            (b"[{\"error\":{\"code\":429}}]", true, true),
+            (b"{\"error\":null,\"id\":1}", false, false),
+            (b"{\"id\":1,\"error\":1}", false, false),
+            (b"{", false, false),
+            (b"[{\"id\":\"m1\"}]", true, false),
+            (b"\"Hello there.\"", true, false),
+            (b"", false, false),
+            (b" \r\n", false, false),
+            (b" \r\n", true, true),
+            (b"", true, true),
+            (b"null", true, true),
+            (b"<html>", false, true),
+            (b"2\r\n{}\r\n", false, true),
+        ] {
+            let text = String::from_utf8_lossy(document);
+            assert_eq!(begins_as_failure(document, over), failure, "{text} {over}");
+        }
+    }
 }
