@@ -109,6 +109,7 @@ impl Calls {
                 Ok(envelope::answer(answer))
             }
             Kind::DropIn => {
+                path::unambiguous(path.rest())?;
                 let route = provider.drop_in(&incoming.parts.method, path.rest());
                 if !route.known && !self.forward_unknown {
                     return Err(ApiError::new(

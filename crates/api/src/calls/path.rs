@@ -96,9 +96,43 @@ pub(super) fn envelope_route(
     Ok(route)
 }
 
+/// Refuses a path that can be read in two ways: whoever a stored object belongs to is judged by
+/// what is read here, and the provider must not read another object's name.
+pub(super) fn unambiguous(path: &str) -> Result<(), ApiError> {
+    if path.split('/').all(is_plain) {
+        return Ok(());
+    }
+    Err(ApiError::parameter(
+        "The path has an empty or dot segment, or encodes what has to be written plainly; correct it.",
+    ))
+}
+
+fn is_plain(segment: &str) -> bool {
+    let mut parts = segment.split('%');
+    let plain = parts.next().is_some_and(|first| !first.contains('\\'));
+    plain
+        && !matches!(segment, "" | "." | "..")
+        && parts.all(|part| {
+            let byte = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            let written_plainly =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            byte.is_some_and(|byte| {
+                !written_plainly(byte) && !byte.is_ascii_control() && !b"/\\%".contains(&byte)
+            }) && !part.contains('\\')
+        })
+}
+
 /// The customer that the header names.
 pub(super) fn ref_id(headers: &HeaderMap) -> Result<Option<RefId>, ApiError> {
-    let Some(value) = headers.get("x-byo-ref-id") else { return Ok(None) };
+    let mut values = headers.get_all("x-byo-ref-id").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        // Which of them a proxy in between meant, nobody here can tell.
+        return Err(ApiError::new(
+            Code::InvalidRefId,
+            "X-BYO-Ref-Id is there twice; send it once.",
+        ));
+    }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
         ApiError::new(Code::InvalidRefId, "X-BYO-Ref-Id is not UTF-8; send a plain id.")
     })?;
@@ -128,6 +162,43 @@ mod tests {
             let parsed = CallPath::parse(path);
             let seen = parsed.as_ref().map(|p| (p.kind, p.project(), p.rest()));
             assert_eq!(seen, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_a_provider_could_read_otherwise_is_refused() {
+        for good in [
+            "models",
+            "models/ft:gpt-4o:org::id",
+            "models/a%20b%C3%A9",
+            "files/file-1/content",
+            "models/ft%3Aa",
+        ] {
+            assert!(unambiguous(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "models/",
+            "a//b",
+            "./a",
+            "a/..",
+            "files%2Ffile-1",
+            "%66iles/file-1",
+            "files/file%2D1",
+            "files/file%2d1",
+            "files%5Cfile-1",
+            "files\\file-1",
+            "files/%2e%2e/x",
+            "files/a%252Fb",
+            "files/a%00b",
+            "files/a%0d%0ab",
+            "files/a%7Fb",
+            "files/a%",
+            "files/a%g1",
+            "files/a%+1",
+            "files/a%1",
+        ] {
+            assert!(unambiguous(bad).is_err(), "{bad}");
         }
     }
 }

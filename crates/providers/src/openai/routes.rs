@@ -88,7 +88,7 @@ type Stored = (Option<Operation>, Option<ObjectRef>, Option<&'static str>);
 /// Models, files, batches and stored responses.
 fn stored_objects(method: &Method, path: &str) -> Stored {
     let segments: Vec<&str> = path.split('/').collect();
-    let object = |kind, id: &str| Some(ObjectRef { kind, id: id.to_owned() });
+    let object = |kind, id: &str| Some(ObjectRef { kind, id: decoded(id) });
     let is = |wanted: Method| *method == wanted;
     match segments.as_slice() {
         ["models"] if is(Method::GET) => (Some(op("models", Opaque, JsonAnswer)), None, None),
@@ -123,6 +123,25 @@ fn stored_objects(method: &Method, path: &str) -> Stored {
     }
 }
 
+/// A segment as its provider reads it: an id is bound under that name.
+fn decoded(segment: &str) -> String {
+    let mut parts = segment.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +157,8 @@ mod tests {
             (Method::GET, "files/file-1", "files/{id}", Some("file-1"), None, true),
             (Method::DELETE, "files/file-1", "files/{id}", Some("file-1"), None, true),
             (Method::GET, "files/file-1/content", "files/{id}/content", Some("file-1"), None, true),
+            (Method::GET, "files/a%3Ab%20c", "files/{id}", Some("a:b c"), None, true),
+            (Method::GET, "files/100%", "files/{id}", Some("100%"), None, true),
             (Method::POST, "batches", "batches", None, Some("batch"), true),
             (Method::POST, "batches/b1/cancel", "batches/{id}/cancel", Some("b1"), None, true),
             (Method::POST, "responses/r1/cancel", "responses/{id}/cancel", None, None, true),
