@@ -61,6 +61,11 @@ impl JsonFields {
         self.found[index].as_deref().filter(|value| !value.is_empty())
     }
 
+    /// Whether an object has begun and its end has not come.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Name | State::InName | State::Value)
+    }
+
     /// Takes the next bytes, cut anywhere.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use byok_domain::Usage;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
@@ -18,12 +18,17 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     input_file_id: Option<&'a RawValue>,
+}
+
+/// A field that is there, also when it is null.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 pub(super) fn prepare(
@@ -153,6 +158,10 @@ mod tests {
                 expected["stream_options"]["include_usage"] = json!(true);
                 let value: Value = serde_json::from_slice(&sent(&payload)).expect("still JSON");
                 assert_eq!(value, expected, "{path} {body}");
+                // A second one of the same name would be read by some and refused by others.
+                let named =
+                    String::from_utf8_lossy(&sent(&payload)).matches("stream_options").count();
+                assert_eq!(named, 1, "{path} {body}");
             } else {
                 assert_eq!(sent(&payload), body.as_bytes(), "{path} {body}");
             }

@@ -1,7 +1,7 @@
 //! Reads usage, model and errors from OpenAI's answers as they pass.
 
 use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,9 +19,11 @@ fn class_of(error: &[u8]) -> ErrorClass {
 }
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
+    let counts = generates(route);
     if events {
         return Box::new(EventReader {
             chat: is_chat(route),
+            counts,
             lenient: !route.known,
             ..EventReader::default()
         });
@@ -29,9 +31,16 @@ pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
     match route.operation.answer {
         AnswerShape::Bytes => Box::new(Unread),
         AnswerShape::Json => {
-            Box::new(DocumentReader { fields: JsonFields::new(&FIELDS), makes: route.makes })
+            let fields = JsonFields::new(&FIELDS);
+            Box::new(DocumentReader { fields, makes: route.makes, counts })
         }
     }
+}
+
+/// Whether the call makes what its answer counts. Looking at a stored response, or cancelling it,
+/// repeats the usage that was counted when it was made.
+fn generates(route: &Route) -> bool {
+    route.method == Method::POST && !route.operation.name.contains("{id}")
 }
 
 fn is_chat(route: &Route) -> bool {
@@ -58,6 +67,7 @@ const FIELDS: [&str; 7] =
 struct DocumentReader {
     fields: JsonFields,
     makes: Option<&'static str>,
+    counts: bool,
 }
 
 impl DocumentReader {
@@ -73,6 +83,9 @@ impl DocumentReader {
     }
 
     fn usage(&self) -> Option<Usage> {
+        if !self.counts {
+            return None;
+        }
         let mut usage = match self.value("usage") {
             Some(wire) if !wire.is_null() => openai_usage(&wire)?,
             _ => audio_seconds(self.value("duration")?.as_f64()?)?,
@@ -90,12 +103,16 @@ impl AnswerReader for DocumentReader {
     }
 
     fn finish(&mut self) -> Findings {
-        let error = self.fields.get("error").filter(|raw| raw.trim_ascii() != b"null");
+        // Of a stored response it tells how that one ended, not this call.
+        let error = self.fields.get("error").filter(|_| self.counts);
+        let error = error.filter(|raw| raw.trim_ascii() != b"null");
+        // Whatever its framing says: half a document is no answer.
+        let cut_off = self.fields.is_open().then_some(ErrorClass::Truncated);
         Findings {
             usage: self.usage(),
             model: self.text("model"),
             object_id: self.makes.and_then(|_| self.text("id")),
-            error: error.map(class_of),
+            error: error.map(class_of).or(cut_off),
             events: 0,
             complete: true,
         }
@@ -106,6 +123,8 @@ impl AnswerReader for DocumentReader {
 #[derive(Default)]
 struct EventReader {
     chat: bool,
+    /// Whether its usage is this call's.
+    counts: bool,
     /// How a stream of an unknown path ends is not known: any end is one.
     lenient: bool,
     lines: Lines,
@@ -256,6 +275,9 @@ impl AnswerReader for EventReader {
             }
         });
         let mut found = std::mem::take(&mut self.found);
+        if !self.counts {
+            found.usage = None;
+        }
         if let (Some(usage), Some(tier)) = (found.usage.as_mut(), &self.tier) {
             usage.tier = service_tier(tier);
         }
@@ -271,8 +293,6 @@ impl AnswerReader for EventReader {
 mod tests {
     use super::*;
     use byok_domain::usage::ServiceTier;
-    use http::Method;
-
     fn read(path: &str, events: bool, text: &str, step: usize) -> (Findings, bool) {
         let route = super::super::routes::drop_in(&Method::POST, path);
         let mut reader = reader(&route, events);
@@ -372,5 +392,43 @@ mod tests {
         assert_eq!(read("chat/completions", true, &twice, 50).0.usage.expect("usage").output, 9);
         let nonsense = chunk(r#"{"prompt_tokens":-5,"completion_tokens":1}"#);
         assert_eq!(read("chat/completions", true, &nonsense, 50).0.usage, None);
+    }
+
+    #[test]
+    fn half_a_document_is_truncated_and_other_texts_are_none() {
+        for (text, error) in [
+            (r#"{"id":"c1","object":"chat.comp"#, Some(ErrorClass::Truncated)),
+            (r#"{"id":"c1","usage":{"prompt_tokens":1}"#, Some(ErrorClass::Truncated)),
+            (r#"{"id":"c1"} "#, None),
+            ("{}", None),
+            ("[{\"id\":1}]", None),
+            ("Hello there.\n", None),
+            ("1\n00:00 --> 00:01\nHello {there\n", None),
+        ] {
+            assert_eq!(read("audio/transcriptions", false, text, 3).0.error, error, "{text}");
+        }
+    }
+
+    #[test]
+    fn looking_at_what_is_stored_counts_and_blames_nothing_again() {
+        let stored = r#"{"id":"r1","model":"gpt-5.4","error":{"code":"server_error"},"usage":{"input_tokens":100,"output_tokens":40}}"#;
+        for (method, path, counts) in [
+            (Method::POST, "responses", true),
+            (Method::POST, "brand/new", true),
+            (Method::GET, "responses/r1", false),
+            (Method::DELETE, "responses/r1", false),
+            (Method::POST, "responses/r1/cancel", false),
+            (Method::GET, "batches/b1", false),
+            (Method::POST, "batches/b1/cancel", false),
+        ] {
+            let route = super::super::routes::drop_in(&method, path);
+            let mut document = reader(&route, false);
+            document.read(stored.as_bytes());
+            let found = document.finish();
+            assert_eq!((found.usage.is_some(), found.error.is_some()), (counts, counts), "{path}");
+            let mut events = reader(&route, true);
+            events.read(RESPONSES.as_bytes());
+            assert_eq!(events.finish().usage.is_some(), counts, "{path}");
+        }
     }
 }
