@@ -18,7 +18,7 @@ use byok_net::{
 use byok_vault::{Keyring, random_bytes};
 use http::Request;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::{Failure, Outcome, logging, probe, process};
@@ -44,6 +44,8 @@ pub(crate) fn run(
 ) -> Outcome {
     logging::start(&config.log);
     process::raise_open_files();
+    // From before anybody can know that it serves: a signal then is not lost on the way here.
+    let signals = control.block_on(async { StopSignals::listen() })?;
     let metrics = logging::collect_metrics(config.metrics_listen);
     // On the control runtime's own threads, so that the database's threads are of their priority.
     let storage = config.storage.clone();
@@ -56,7 +58,7 @@ pub(crate) fn run(
     let local = running.server.local_addr();
     tracing::info!(%local, "serving");
     control.block_on(once_listening(&installation, local))?;
-    control.block_on(stop_signal())?;
+    control.block_on(signals.first());
     tracing::info!("stopping: live answers are finished first");
     running.server.shutdown();
     running.server.join();
@@ -64,6 +66,10 @@ pub(crate) fn run(
         // The last records reach the database; what does not is found in the journal next time.
         if let Some(writer) = Arc::into_inner(running.writer) {
             let _ = tokio::time::timeout(Duration::from_secs(10), writer.stop()).await;
+        }
+        // Closed, the database is one file again, fit to be copied.
+        if let Err(error) = installation.store.database().clone().close().await {
+            tracing::warn!(%error, "the database was not closed");
         }
     });
     tracing::info!("stopped");
@@ -165,12 +171,25 @@ impl UsageTail for Tail {
     }
 }
 
-async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends the server.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits for the first one since listening began.
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
