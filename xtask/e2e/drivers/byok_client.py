@@ -293,7 +293,7 @@ def _() -> None:
     byok.openai(ref_id="own-endpoint").chat.completions.create(model="gpt-4.1", messages=ask("say hello"))
     exchange = witness.one()
     same(exchange.path, "/openai/v1/chat/completions", "path upstream")
-    arrived_clean(exchange)
+    arrived_clean(exchange, hop=True)
     same_row(newest("own-endpoint"), inputTokens=1234, outputTokens=567)
 
 

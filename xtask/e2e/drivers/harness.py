@@ -250,11 +250,16 @@ class Witness:
 OURS = ("byo_sk_", "byo_pk_", "byo_ck_")
 
 
-def arrived_clean(exchange: Exchange, key: str | None = None) -> None:
-    """Fails unless the provider got the customer's key, once, and nothing of ours."""
+# Sent to addresses that customers chose, so that a call that leads back is noticed.
+HOP = "x-byo-hop"
+
+
+def arrived_clean(exchange: Exchange, key: str | None = None, hop: bool = False) -> None:
+    """Fails unless the provider got the customer's key, once, and nothing of ours (but the hop)."""
+    same(exchange.header(HOP) is not None, hop, HOP)
     same(exchange.header("authorization"), f"Bearer {key or PROVIDER_KEY}", "Authorization upstream")
     for name, value in exchange.headers:
-        holds(not name.startswith("x-byo-"), f"{name} reached the provider")
+        holds(name == HOP or not name.startswith("x-byo-"), f"{name} reached the provider")
         holds(name not in ("x-api-key", "api-key", "x-goog-api-key", "cookie"), f"{name} reached the provider")
         holds(not any(prefix in value for prefix in OURS), f"our token reached the provider in {name}")
         holds(name != "accept-encoding" or value == "identity", f"accept-encoding upstream is {value!r}")
