@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use byok_api::{Api, AppState, Calls, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
 use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
-use byok_metering::{Journal, JournalError, JournalId, Meter, Writer};
+use byok_metering::{JournalError, JournalId, Lanes, Meter, Writers};
 use byok_net::{
     EgressPolicy, Incoming, Server, ServerConfig, TimedBody, Timeouts, Upstream, service_fn,
 };
@@ -64,8 +64,8 @@ pub(crate) fn run(
     running.server.join();
     control.block_on(async {
         // The last records reach the database; what does not is found in the journal next time.
-        if let Some(writer) = Arc::into_inner(running.writer) {
-            let _ = tokio::time::timeout(Duration::from_secs(10), writer.stop()).await;
+        if let Some(writers) = Arc::into_inner(running.writers) {
+            let _ = tokio::time::timeout(Duration::from_secs(10), writers.stop()).await;
         }
         // Closed, the database is one file again, fit to be copied.
         if let Err(error) = installation.store.database().clone().close().await {
@@ -78,7 +78,7 @@ pub(crate) fn run(
 
 struct Running {
     server: Server,
-    writer: Arc<Writer>,
+    writers: Arc<Writers>,
     metrics_listen: Option<SocketAddr>,
 }
 
@@ -89,16 +89,18 @@ fn start(
 ) -> Result<Running, Failure> {
     let Config { http, storage, upstreams, metrics_listen, admin_token, prices, .. } = config;
     let ambient = Arc::new(System);
-    let journal = Journal::open(
-        storage.data_dir.join("journal"),
+    let journals = Lanes::open(
+        &storage.data_dir.join("journal"),
+        http.threads,
         storage.durability,
         storage.journal_max,
-        JournalId::from_random(u128::from_be_bytes(random_bytes())),
+        || JournalId::from_random(u128::from_be_bytes(random_bytes())),
     )
     .map_err(|error| match error {
         JournalError::InUse { .. } => Failure::Config(vec![error.to_string()]),
         other => other.into(),
     })?;
+    let journals = Arc::new(journals);
     let egress = EgressPolicy::new(upstreams.allow_private);
     let timeouts = Timeouts {
         connect: upstreams.connect_timeout,
@@ -114,20 +116,19 @@ fn start(
         admin: admin_token,
         upstream: Upstream::new(egress.clone(), timeouts)?,
         egress: egress.clone(),
-        meter: Arc::new(Meter::new(Arc::clone(&journal), PriceBook::new(prices))),
+        meter: Arc::new(Meter::new(Arc::clone(&journals), PriceBook::new(prices))),
         ambient: ambient.clone(),
         base_urls,
         max_body: http.max_body,
     })?);
     let log = WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway));
-    let writer =
-        Arc::new(Writer::start(Arc::clone(&journal), Arc::new(log), control.handle().clone())?);
+    let writers = Arc::new(Writers::start(&journals, Arc::new(log), control.handle())?);
     let state = AppState::new(Services {
         store: installation.store.clone(),
         keyring: Arc::clone(&installation.keyring),
         hasher: Arc::clone(&installation.hasher),
         gateway: Arc::clone(&gateway),
-        usage: Arc::new(Tail { journal, writer: Arc::downgrade(&writer) }),
+        usage: Arc::new(Tail { journals, writers: Arc::downgrade(&writers) }),
         egress,
         trusted_proxies: http.trusted_proxies,
         ambient,
@@ -148,26 +149,26 @@ fn start(
         }),
     )
     .map_err(|error| format!("cannot listen on {}: {error}", http.listen))?;
-    Ok(Running { server, writer, metrics_listen })
+    Ok(Running { server, writers, metrics_listen })
 }
 
-/// The writer, as the management routes see it.
+/// The writers, as the management routes see them.
 struct Tail {
-    journal: Arc<Journal>,
-    writer: std::sync::Weak<Writer>,
+    journals: Arc<Lanes>,
+    writers: std::sync::Weak<Writers>,
 }
 
 #[async_trait]
 impl UsageTail for Tail {
     async fn caught_up(&self, within: Duration) -> bool {
-        match self.writer.upgrade() {
-            Some(writer) => writer.caught_up(within).await,
+        match self.writers.upgrade() {
+            Some(writers) => writers.caught_up(within).await,
             None => false,
         }
     }
 
     fn has_room(&self) -> bool {
-        self.journal.has_room()
+        self.journals.has_room()
     }
 }
 

@@ -4,20 +4,24 @@
 //! provider: what a record says is decided elsewhere, and where records end up is behind the port
 //! [`UsageLog`].
 //!
-//! In reading order: [`journal`] is where a record is durable first, [`usage_log`] the port to where
-//! it ends up, [`meter`] prices a call and [`tap`] relays its answer, [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read.
+//! In reading order: [`meter`] prices a call and [`tap`] relays its answer; [`journal`] is where a
+//! record is durable first, one of the [`Lanes`]; [`usage_log`] is the port to where it ends up,
+//! [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read.
 
 mod bell;
 pub mod journal;
+mod lanes;
 pub mod meter;
 pub mod roll_up;
 #[cfg(test)]
 mod samples;
+mod tally;
 pub mod tap;
 pub mod usage_log;
 pub mod writer;
 
 pub use journal::{Durability, Journal, JournalError, JournalFull, JournalId, Receipt};
+pub use lanes::{Lanes, Writers};
 pub use meter::Meter;
 pub use roll_up::{RollUp, RollUpKey, RollUps};
 pub use usage_log::{Applied, UsageLog, UsageLogError};

@@ -6,12 +6,15 @@ use std::time::Instant;
 use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage, call::ProviderObject};
 
-use crate::journal::{Journal, JournalFull, Receipt};
+use crate::journal::{JournalFull, Receipt};
+use crate::lanes::Lanes;
+use crate::tally::Tally;
 
 /// Prices calls and journals them.
 pub struct Meter {
-    journal: Arc<Journal>,
+    journals: Arc<Lanes>,
     prices: PriceBook,
+    tally: Tally,
 }
 
 /// What the meter needs to know of a call beside its record.
@@ -48,19 +51,19 @@ pub struct Closed {
 }
 
 impl Meter {
-    /// A meter that prices with `prices` and keeps its records in `journal`.
-    pub fn new(journal: Arc<Journal>, prices: PriceBook) -> Self {
-        Self { journal, prices }
+    /// A meter that prices with `prices` and keeps its records in `journals`.
+    pub fn new(journals: Arc<Lanes>, prices: PriceBook) -> Self {
+        Self { journals, prices, tally: Tally::default() }
     }
 
     /// Whether another call may begin: with the journal full no call is served unmetered.
     pub fn has_room(&self) -> bool {
-        self.journal.has_room()
+        self.journals.has_room()
     }
 
     /// Begins a call. From here on it leaves exactly one record, however it ends.
     pub fn open(self: &Arc<Self>, record: CallRecord, context: CallContext) -> OpenCall {
-        metrics::gauge!("byok_calls_in_flight").increment(1.0);
+        self.tally.began();
         OpenCall { meter: Arc::clone(self), record: Some(Box::new(record)), context }
     }
 
@@ -126,11 +129,9 @@ impl OpenCall {
             status = record.status, error = record.error.map(ErrorClass::as_str),
             latency_ms = record.latency_ms, "call"
         );
-        metrics::gauge!("byok_calls_in_flight").decrement(1.0);
-        let outcome = record.error.map_or("ok", ErrorClass::as_str);
-        metrics::counter!("byok_calls_total", "provider" => record.provider.to_string(), "outcome" => outcome).increment(1);
+        self.meter.tally.ended(record.provider.as_str(), record.error);
         let summary = Summary { usage: record.usage, cost: record.cost };
-        Some(Closed { summary, receipt: self.meter.journal.append(&record) })
+        Some(Closed { summary, receipt: self.meter.journals.append(&record) })
     }
 
     fn fill_usage(&self, record: &mut CallRecord, findings: &Findings) {

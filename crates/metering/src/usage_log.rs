@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Where call records are kept and queried: a database.
 ///
-/// One caller at a time: the journal's writer, in order of sequence numbers.
+/// One caller at a time for each journal: its writer, in order of sequence numbers.
 #[async_trait]
 pub trait UsageLog: Send + Sync {
     /// The last sequence number of `journal` that was applied; 0 when none was.

@@ -2,74 +2,160 @@
 
 use byok_domain::Usage;
 use byok_domain::usage::ServiceTier;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The most tokens one call can have used; above it the report is nonsense.
 const SANE: u64 = 1_000_000_000_000;
 
-/// A count: a whole number, or a float that is one. Anything else (negative, absurd, text) is no
-/// count.
-fn count(value: &Value) -> Option<u64> {
-    let number = match value.as_u64() {
-        Some(number) => number,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-        None => match value.as_f64()? {
-            float if float >= 0.0 && float.fract() == 0.0 && float < 1e13 => float as u64,
-            _ => return None,
-        },
-    };
-    (number <= SANE).then_some(number)
+/// A count in a report: there, not there, or nonsense. Reading one never fails, so that a strange
+/// field costs the report and not the whole answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Count {
+    #[default]
+    Absent,
+    Of(u64),
+    Nonsense,
 }
 
-fn field(object: &Value, name: &str) -> Option<u64> {
-    object.get(name).and_then(count)
+impl Count {
+    /// A detail that is missing or nonsense counts for nothing.
+    fn or_zero(self) -> u64 {
+        match self {
+            Self::Of(count) => count,
+            Self::Absent | Self::Nonsense => 0,
+        }
+    }
+
+    fn of_float(float: f64) -> Self {
+        if float >= 0.0 && float.fract() == 0.0 && float <= SANE as f64 {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked"
+            )]
+            return Self::Of(float as u64);
+        }
+        Self::Nonsense
+    }
 }
 
-fn detail(object: &Value, details: &str, name: &str) -> u64 {
-    object.get(details).and_then(|d| field(d, name)).unwrap_or(0)
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
+                Ok(if count <= SANE { Count::Of(count) } else { Count::Nonsense })
+            }
+
+            fn visit_f64<E>(self, float: f64) -> Result<Count, E> {
+                Ok(Count::of_float(float))
+            }
+
+            fn visit_unit<E>(self) -> Result<Count, E> {
+                Ok(Count::Absent)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Count, E> {
+                Ok(Count::Nonsense)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
+                Ok(Count::Nonsense)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Count, E> {
+                Ok(Count::Nonsense)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Count::Nonsense)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Count::Nonsense)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
 }
 
-/// Whether a field is there and yet no count: the whole report is then worth nothing.
-fn nonsense(object: &Value, name: &str) -> bool {
-    object.get(name).is_some_and(|value| !value.is_null() && count(value).is_none())
+/// A usage object of the OpenAI family: chat completions, completions and embeddings
+/// (`prompt_tokens`), responses, images and transcriptions (`input_tokens`), or a duration.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Report<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a str>,
+    seconds: Option<f64>,
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    input_tokens: Count,
+    output_tokens: Count,
+    prompt_cache_hit_tokens: Count,
+    prompt_tokens_details: Option<Details>,
+    completion_tokens_details: Option<Details>,
+    input_tokens_details: Option<Details>,
+    input_token_details: Option<Details>,
+    output_tokens_details: Option<Details>,
 }
 
-/// Reads a usage object of chat completions, completions, embeddings (`prompt_tokens`), responses,
-/// images or transcriptions (`input_tokens`), or a duration.
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
+struct Details {
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+    cache_write_tokens_details: Option<WriteDetails>,
+    reasoning_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
+}
+
+#[derive(Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
+struct WriteDetails {
+    ttl_12h_tokens: Count,
+}
+
+/// Reads a usage object.
 ///
 /// Cached tokens are inside the input count at OpenAI; a host that reports more cached than input
 /// tokens counts them beside it, and is read that way.
-pub(crate) fn openai_usage(object: &Value) -> Option<Usage> {
-    if object.get("type").and_then(Value::as_str) == Some("duration") {
-        let seconds = object.get("seconds").and_then(Value::as_f64)?;
-        return audio_seconds(seconds);
+pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
+    let report: Report<'_> = serde_json::from_slice(object).ok()?;
+    if report.kind == Some("duration") {
+        return audio_seconds(report.seconds?);
     }
-    for name in ["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"] {
-        if nonsense(object, name) {
-            return None;
+    let counts =
+        [report.prompt_tokens, report.completion_tokens, report.input_tokens, report.output_tokens];
+    if counts.contains(&Count::Nonsense) {
+        return None;
+    }
+    let (input, input_details) = match (report.prompt_tokens, report.input_tokens) {
+        (Count::Of(input), _) => (input, report.prompt_tokens_details),
+        (_, Count::Of(input)) => {
+            (input, report.input_tokens_details.or(report.input_token_details))
         }
-    }
-    let (input, input_details) = match field(object, "prompt_tokens") {
-        Some(input) => (input, "prompt_tokens_details"),
-        None => match field(object, "input_tokens") {
-            Some(input) if object.get("input_token_details").is_some() => {
-                (input, "input_token_details")
-            }
-            Some(input) => (input, "input_tokens_details"),
-            None => return None,
-        },
+        _ => return None,
     };
-    let (output, output_details) = match field(object, "completion_tokens") {
-        Some(output) => (output, "completion_tokens_details"),
-        None => (field(object, "output_tokens").unwrap_or(0), "output_tokens_details"),
+    let (output, output_details) = match (report.completion_tokens, report.output_tokens) {
+        (Count::Of(output), _) => (output, report.completion_tokens_details),
+        (_, output) => (output.or_zero(), report.output_tokens_details),
     };
-    let cached = detail(object, input_details, "cached_tokens")
-        .max(field(object, "prompt_cache_hit_tokens").unwrap_or(0));
-    let written = detail(object, input_details, "cache_write_tokens");
-    let written_12h = object
-        .get(input_details)
-        .map_or(0, |details| detail(details, "cache_write_tokens_details", "ttl_12h_tokens"))
-        .min(written);
+    let input_details = input_details.unwrap_or_default();
+    let output_details = output_details.unwrap_or_default();
+    let cached =
+        input_details.cached_tokens.or_zero().max(report.prompt_cache_hit_tokens.or_zero());
+    let written = input_details.cache_write_tokens.or_zero();
+    let written_12h = input_details.cache_write_tokens_details.unwrap_or_default();
+    let written_12h = written_12h.ttl_12h_tokens.or_zero().min(written);
     let inside = cached.saturating_add(written);
     Some(Usage {
         input: if inside > input { input } else { input - inside },
@@ -77,18 +163,29 @@ pub(crate) fn openai_usage(object: &Value) -> Option<Usage> {
         cache_write: written - written_12h,
         cache_write_12h: written_12h,
         output,
-        reasoning: detail(object, output_details, "reasoning_tokens").min(output),
-        audio_input: detail(object, input_details, "audio_tokens").min(input),
-        audio_output: detail(object, output_details, "audio_tokens").min(output),
-        image_input: detail(object, input_details, "image_tokens").min(input),
-        image_output: detail(object, output_details, "image_tokens").min(output),
+        reasoning: output_details.reasoning_tokens.or_zero().min(output),
+        audio_input: input_details.audio_tokens.or_zero().min(input),
+        audio_output: output_details.audio_tokens.or_zero().min(output),
+        image_input: input_details.image_tokens.or_zero().min(input),
+        image_output: output_details.image_tokens.or_zero().min(output),
         ..Usage::default()
     })
 }
 
 /// Searches made by the responses API's own tool, from `tool_usage`.
-pub(crate) fn web_searches(tool_usage: &Value) -> u64 {
-    detail(tool_usage, "web_search", "num_requests")
+pub(crate) fn web_searches(tool_usage: &[u8]) -> u64 {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Tools {
+        web_search: Option<Search>,
+    }
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Search {
+        num_requests: Count,
+    }
+    let tools: Tools = serde_json::from_slice(tool_usage).unwrap_or_default();
+    tools.web_search.unwrap_or_default().num_requests.or_zero()
 }
 
 /// Usage that is a time: transcriptions billed by the second.
@@ -115,7 +212,11 @@ pub(crate) fn service_tier(name: &str) -> ServiceTier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn openai_usage(wire: &Value) -> Option<Usage> {
+        super::openai_usage(wire.to_string().as_bytes())
+    }
 
     #[test]
     fn cached_tokens_are_taken_out_of_the_input_once() {

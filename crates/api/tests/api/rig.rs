@@ -19,7 +19,7 @@ use byok_api::{AppState, Rate, Services, UsageTail};
 use byok_domain::Timestamp;
 use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_gateway::{Gateway, GatewayConfig};
-use byok_metering::{Durability, Journal, JournalId, Meter, Writer};
+use byok_metering::{Durability, JournalId, Lanes, Meter, Writers};
 use byok_net::{EgressPolicy, IpNet, PeerAddr, Timeouts, TrustedUrl, Upstream};
 use byok_store::{Database, Store};
 use byok_testkit::fake_provider::FakeProvider;
@@ -49,7 +49,7 @@ pub(crate) struct Rig {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) hasher: Arc<TokenHasher>,
     pub(crate) clock: Clock,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) journal: Arc<Lanes>,
     pub(crate) a: Project,
     pub(crate) b: Project,
     pub(crate) folder: tempfile::TempDir,
@@ -58,8 +58,8 @@ pub(crate) struct Rig {
 }
 
 struct Tail {
-    journal: Arc<Journal>,
-    writer: Writer,
+    journal: Arc<Lanes>,
+    writer: Writers,
     panics: Arc<AtomicBool>,
 }
 
@@ -97,16 +97,14 @@ impl Rig {
         let upstream = Upstream::new(egress.clone(), timeouts).expect("a way out");
         let base = TrustedUrl::parse(&provider.base_url()).expect("a URL");
 
-        let journal = Journal::open(
-            folder.path().join("journal"),
-            Durability::Os,
-            1 << 20,
-            JournalId::from_random(7),
-        )
-        .expect("a journal");
+        let room = 1 << 20;
+        let journal = Lanes::open(&folder.path().join("journal"), 1, Durability::Os, room, || {
+            JournalId::from_random(7)
+        });
+        let journal = Arc::new(journal.expect("a journal"));
         let runtime = tokio::runtime::Handle::current();
         let log = Arc::new(store.clone());
-        let writer = Writer::start(journal.clone(), log, runtime).expect("a writer");
+        let writer = Writers::start(&journal, log, &runtime).expect("a writer");
         let meter = Meter::new(journal.clone(), PriceBook::new(PriceTable::default()));
 
         let hex = "1f2e3d4c5b6a798897a6b5c4d3e2f1001122334455667788aabbccddeeff0011";

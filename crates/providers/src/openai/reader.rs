@@ -1,10 +1,11 @@
 //! Reads usage, model and errors from OpenAI's answers as they pass.
 
+use std::borrow::Cow;
+
 use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
 use http::{Method, StatusCode};
 use memchr::memmem;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::classify::classify;
@@ -71,30 +72,27 @@ struct DocumentReader {
 }
 
 impl DocumentReader {
-    fn value(&self, name: &str) -> Option<Value> {
-        serde_json::from_slice(self.fields.get(name)?).ok()
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        match self.value(name)? {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        serde_json::from_slice::<Text<'_>>(self.fields.get(name)?).ok().map(|text| text.0)
     }
 
     fn usage(&self) -> Option<Usage> {
         if !self.counts {
             return None;
         }
-        let mut usage = match self.value("usage") {
-            Some(wire) if !wire.is_null() => openai_usage(&wire)?,
-            _ => audio_seconds(self.value("duration")?.as_f64()?)?,
+        let mut usage = match self.fields.get("usage").filter(|raw| raw.trim_ascii() != b"null") {
+            Some(wire) => openai_usage(wire)?,
+            None => audio_seconds(serde_json::from_slice(self.fields.get("duration")?).ok()?)?,
         };
         usage.tier = self.text("service_tier").map(|t| service_tier(&t)).unwrap_or_default();
-        usage.web_searches = self.value("tool_usage").as_ref().map_or(0, web_searches);
+        usage.web_searches = self.fields.get("tool_usage").map_or(0, web_searches);
         Some(usage)
     }
 }
+
+/// A text that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl AnswerReader for DocumentReader {
     fn read(&mut self, chunk: &[u8]) -> Seen {
@@ -110,8 +108,8 @@ impl AnswerReader for DocumentReader {
         let cut_off = self.fields.is_open().then_some(ErrorClass::Truncated);
         Findings {
             usage: self.usage(),
-            model: self.text("model"),
-            object_id: self.makes.and_then(|_| self.text("id")),
+            model: self.text("model").map(Cow::into_owned),
+            object_id: self.makes.and_then(|_| self.text("id")).map(Cow::into_owned),
             error: error.map(class_of).or(cut_off),
             events: 0,
             complete: true,
@@ -140,13 +138,13 @@ struct Event<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Option<&'a str>,
     #[serde(borrow, default)]
-    model: Option<std::borrow::Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    service_tier: Option<std::borrow::Cow<'a, str>>,
+    service_tier: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     response: Option<ResponseObject<'a>>,
 }
@@ -154,7 +152,7 @@ struct Event<'a> {
 #[derive(Deserialize)]
 struct ResponseObject<'a> {
     #[serde(borrow, default)]
-    model: Option<std::borrow::Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -162,7 +160,7 @@ struct ResponseObject<'a> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    service_tier: Option<std::borrow::Cow<'a, str>>,
+    service_tier: Option<Cow<'a, str>>,
 }
 
 /// Events of the responses, audio and image APIs that end their stream.
@@ -206,9 +204,8 @@ impl EventReader {
         }
         if let Some(response) = response {
             self.take(response.model, response.usage, response.service_tier);
-            let tools = response.tool_usage.and_then(|raw| serde_json::from_str(raw.get()).ok());
-            if let (Some(usage), Some(tools)) = (self.found.usage.as_mut(), tools) {
-                usage.web_searches = web_searches(&tools);
+            if let (Some(usage), Some(tools)) = (self.found.usage.as_mut(), response.tool_usage) {
+                usage.web_searches = web_searches(tools.get().as_bytes());
             }
             if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
                 self.found.error = Some(class_of(error.get().as_bytes()));
@@ -235,9 +232,9 @@ impl EventReader {
 
     fn take(
         &mut self,
-        model: Option<std::borrow::Cow<'_, str>>,
+        model: Option<Cow<'_, str>>,
         usage: Option<&RawValue>,
-        tier: Option<std::borrow::Cow<'_, str>>,
+        tier: Option<Cow<'_, str>>,
     ) {
         if let Some(model) = model.filter(|m| !m.is_empty()) {
             self.found.model = Some(model.into_owned());
@@ -246,11 +243,8 @@ impl EventReader {
             self.tier = Some(tier.into_owned());
         }
         // Some hosts repeat a running total in every chunk: the last word counts.
-        let usage = usage
-            .filter(|raw| raw.get() != "null")
-            .and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
-        if let Some(wire) = usage {
-            self.found.usage = openai_usage(&wire);
+        if let Some(wire) = usage.filter(|raw| raw.get() != "null") {
+            self.found.usage = openai_usage(wire.get().as_bytes());
         }
     }
 }
