@@ -135,7 +135,10 @@ impl Gateway {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await;
             return Err(CallError::Redirect(call.provider.display_name()));
         }
-        let reader = call.provider.reader(&call.route, is_events(response.headers()));
+        let mut reader = call.provider.reader(&call.route, is_events(response.headers()));
+        if let (Some(kind), Some(record)) = (call.route.makes, open_call.record_mut()) {
+            reader = self.made.noting(reader, record, kind);
+        }
         let hide = outgoing.hide_usage.then(HideUsageChunk::default);
         answering.answer(response, open_call, reader, hide).await
     }
@@ -151,13 +154,15 @@ impl Gateway {
         named: &[ObjectRef],
     ) -> Result<&'k UsableKey, CallError> {
         let mut chosen = keys.first();
-        for ObjectRef { kind, id } in route.object.iter().chain(named) {
+        for object in route.object.iter().chain(named) {
+            let ObjectRef { kind, id } = object;
+            let owner = match self.made.owner(project, provider, object) {
+                Some(owner) => Some(owner),
+                None => self.directory.object_owner(project, provider, kind, id).await?,
+            };
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
-            let Some(owner) = self.directory.object_owner(project, provider, kind, id).await?
-            else {
-                continue;
-            };
+            let Some(owner) = owner else { continue };
             if owner.ref_id != *ref_id {
                 return Err(CallError::NoObject(kind));
             }

@@ -19,6 +19,7 @@ use byok_vault::{
 use crate::ambient::Ambient;
 use crate::directory::{Directory, DirectoryError, StoredKey};
 use crate::error::{AuthError, CallError};
+use crate::made_objects::MadeObjects;
 use crate::remembered::Remembered;
 
 /// What a gateway is made of.
@@ -63,6 +64,7 @@ pub struct Gateway {
     api_keys: Remembered<TokenDigest, Option<Arc<ApiKey>>>,
     projects: Remembered<ProjectId, Option<Arc<Project>>>,
     provider_keys: Remembered<(ProjectId, ProviderId, RefId), Arc<[UsableKey]>>,
+    pub(crate) made: MadeObjects,
 }
 
 /// A project, its data key open.
@@ -115,6 +117,7 @@ impl Gateway {
             api_keys: Remembered::new(100_000),
             projects: Remembered::new(10_000),
             provider_keys: Remembered::new(200_000),
+            made: MadeObjects::new(),
         })
     }
 

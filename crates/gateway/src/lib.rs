@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod gateway;
 mod headers;
+mod made_objects;
 mod masking;
 pub mod multipart;
 mod prefixed;

@@ -9,7 +9,8 @@ use byok_metering::{Applied, UsageLog, UsageLogError};
 use crate::gateway::Gateway;
 
 /// A usage log whose changes of key status reach the gateway's caches at once: a key that the
-/// provider rejected is tried last from the next call on.
+/// provider rejected is tried last from the next call on. What it has taken over of the objects
+/// that calls made, the gateway need not remember any more.
 pub struct WatchedUsageLog<L> {
     log: L,
     gateway: Arc<Gateway>,
@@ -37,6 +38,9 @@ impl<L: UsageLog> UsageLog for WatchedUsageLog<L> {
         let applied = self.log.apply(journal, last_seq, records).await?;
         for (project, provider, ref_id) in &applied.changed_keys {
             self.gateway.forget_provider_keys(project, provider, ref_id);
+        }
+        for record in records {
+            self.gateway.made.written(record);
         }
         Ok(applied)
     }

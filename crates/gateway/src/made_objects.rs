@@ -1,0 +1,106 @@
+//! Whose the objects are that were made a moment ago.
+//!
+//! The directory learns of a file or a batch with the call's record, which takes its way through
+//! the journal. Its maker's client knows the id at once, and so may somebody else.
+
+use std::sync::Arc;
+
+use byok_domain::{AnswerReader, CallRecord, Findings, ProjectId, ProviderId, Seen};
+use byok_providers::ObjectRef;
+
+use crate::directory::ObjectOwner;
+
+/// More than are ever under way; a bound all the same.
+const MOST: u64 = 100_000;
+
+/// Objects from the end of the answer that made them until the directory knows them.
+#[derive(Clone)]
+pub(crate) struct MadeObjects {
+    owners: moka::sync::Cache<Object, ObjectOwner>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Object {
+    project: ProjectId,
+    provider: ProviderId,
+    kind: Arc<str>,
+    id: String,
+}
+
+impl MadeObjects {
+    pub(crate) fn new() -> Self {
+        Self { owners: moka::sync::Cache::new(MOST) }
+    }
+
+    /// The owner, if the object was made here a moment ago.
+    pub(crate) fn owner(
+        &self,
+        project: &ProjectId,
+        provider: &ProviderId,
+        object: &ObjectRef,
+    ) -> Option<ObjectOwner> {
+        let (project, provider) = (project.clone(), provider.clone());
+        let object = Object { project, provider, kind: object.kind.into(), id: object.id.clone() };
+        self.owners.get(&object)
+    }
+
+    /// The directory knows what `record` made.
+    pub(crate) fn written(&self, record: &CallRecord) {
+        if let Some(made) = &record.object {
+            self.owners.invalidate(&Object {
+                project: record.project.clone(),
+                provider: record.provider.clone(),
+                kind: Arc::clone(&made.kind),
+                id: made.id.clone(),
+            });
+        }
+    }
+
+    /// `reader` of the answer to a call that makes an object of `kind`: whoever the call is for
+    /// owns it before the answer's end is passed on.
+    pub(crate) fn noting(
+        &self,
+        reader: Box<dyn AnswerReader>,
+        record: &CallRecord,
+        kind: &'static str,
+    ) -> Box<dyn AnswerReader> {
+        let owner = ObjectOwner { ref_id: record.ref_id.clone(), key: record.key.clone() };
+        Box::new(Noting {
+            reader,
+            made: self.clone(),
+            project: record.project.clone(),
+            provider: record.provider.clone(),
+            kind: kind.into(),
+            owner,
+        })
+    }
+}
+
+struct Noting {
+    reader: Box<dyn AnswerReader>,
+    made: MadeObjects,
+    project: ProjectId,
+    provider: ProviderId,
+    kind: Arc<str>,
+    owner: ObjectOwner,
+}
+
+impl AnswerReader for Noting {
+    fn read(&mut self, chunk: &[u8]) -> Seen {
+        self.reader.read(chunk)
+    }
+
+    fn finish(&mut self) -> Findings {
+        let findings = self.reader.finish();
+        if let Some(id) = &findings.object_id {
+            let object = Object {
+                project: self.project.clone(),
+                provider: self.provider.clone(),
+                kind: Arc::clone(&self.kind),
+                id: id.clone(),
+            };
+            self.made.owners.insert(object, self.owner.clone());
+        }
+        findings
+    }
+}
