@@ -63,6 +63,8 @@ struct Relay {
     tap: Tap<Prefixed<ReceiveBody>>,
     hide: Option<HideUsageChunk>,
     mask: Masking,
+    /// Why it breaks off, once all that came before is on its way.
+    broken: Option<AnswerError>,
     over: bool,
 }
 
@@ -77,7 +79,7 @@ impl AnswerBody {
         hide: Option<HideUsageChunk>,
         mask: Masking,
     ) -> Self {
-        Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, over: false })))
+        Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken: None, over: false })))
     }
 
     /// What the call used and cost; known once the body has ended.
@@ -100,6 +102,10 @@ impl AnswerBody {
 impl Relay {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         loop {
+            if let Some(error) = self.broken.take() {
+                self.over = true;
+                return Poll::Ready(Some(Err(error)));
+            }
             if self.over {
                 return Poll::Ready(None);
             }
@@ -109,7 +115,13 @@ impl Relay {
                     // Trailers are headers, and none of them is on the list.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
+                Some(Err(error)) => {
+                    // An error makes the server drop the connection with all that it has not
+                    // written yet, at worst the answer's head: while it waits it writes.
+                    self.broken = Some(broken(error));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 None => {
                     self.over = true;
                     self.last()
@@ -138,7 +150,7 @@ impl Relay {
     }
 
     fn is_over(&self) -> bool {
-        let nothing_held = self.hide.is_none() && !self.mask.holds();
+        let nothing_held = self.hide.is_none() && !self.mask.holds() && self.broken.is_none();
         self.over || (nothing_held && self.tap.is_end_stream())
     }
 }
