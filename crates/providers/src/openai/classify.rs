@@ -85,7 +85,9 @@ pub(super) fn classify(status: StatusCode, body: &[u8]) -> ErrorClass {
 pub(super) fn judge(status: StatusCode, body: &[u8]) -> Verdict {
     let refusal = refusal(body);
     match status.as_u16() {
-        200..=299 => Verdict::Valid,
+        // A web page says yes to everybody.
+        200..=299 if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Verdict::Valid,
+        status @ 200..=299 => Verdict::Inconclusive(status),
         _ if refusal.is_bad_key() => Verdict::Invalid,
         401 | 403 if refusal.is_scope() => Verdict::NoPermission,
         401 => Verdict::Invalid,
@@ -142,6 +144,9 @@ mod tests {
     fn verdicts_tell_a_bad_key_from_a_poor_or_unreachable_one() {
         for (status, body, verdict) in [
             (200, "{}", Verdict::Valid),
+            (200, " [{\"id\":\"m\"}]", Verdict::Valid),
+            (200, "<!doctype html>", Verdict::Inconclusive(200)),
+            (200, "", Verdict::Inconclusive(200)),
             (401, "{}", Verdict::Invalid),
             (403, r#"{"error":{"code":"missing_scope"}}"#, Verdict::NoPermission),
             (429, r#"{"error":{"type":"insufficient_quota"}}"#, Verdict::NoQuota),
