@@ -145,7 +145,9 @@ fn start(
         service_fn(move |request: Request<Incoming>| {
             let api = api.clone();
             let request = request.map(|body| TimedBody::new(body, BODY_SILENCE));
-            async move { Ok::<_, Infallible>(api.handle(request).await) }
+            // On the heap, since hyper moves it about: it is several kilobytes large.
+            let answer = Box::pin(api.handle(request));
+            async move { Ok::<_, Infallible>(answer.await) }
         }),
     )
     .map_err(|error| format!("cannot listen on {}: {error}", http.listen))?;

@@ -19,7 +19,7 @@ use byok_gateway::{Answer, Call, CallBody, Gateway, collect};
 use byok_providers::{BodyKind, Provider, Route};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 
 pub use answer_body::CallBodyOut;
@@ -29,6 +29,10 @@ pub use path::{CallPath, Kind};
 use crate::address;
 use crate::error::{ApiError, Code};
 use crate::state::AppState;
+
+const PROVIDER: HeaderName = HeaderName::from_static("x-byo-provider");
+const KEY_SOURCE: HeaderName = HeaderName::from_static("x-byo-key-source");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The hot routes and what they work with.
 #[derive(Clone)]
@@ -264,15 +268,15 @@ fn drop_in_answer(answer: Answer) -> Response<CallBodyOut> {
 
 /// Says who answered and who paid.
 fn mark(headers: &mut HeaderMap, provider: &'static str, source: &'static str) {
-    headers.insert("x-byo-provider", HeaderValue::from_static(provider));
-    headers.insert("x-byo-key-source", HeaderValue::from_static(source));
+    headers.insert(PROVIDER, HeaderValue::from_static(provider));
+    headers.insert(KEY_SOURCE, HeaderValue::from_static(source));
 }
 
 fn finish(headers: &mut HeaderMap, id: RequestId) {
     let mut text = [0; 36];
     let id = id.encode(&mut text);
     if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert("x-request-id", id);
+        headers.insert(REQUEST_ID, id);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record of one call: what the journal keeps, the log shows and the roll-ups count.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,7 @@ pub struct CallRecord {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<Arc<str>>,
     /// The operation, as in the envelope routes (`chat/completions`).
-    pub operation: Arc<str>,
+    pub operation: Cow<'static, str>,
     /// The customer's key it was made with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<ProviderKeyId>,

@@ -51,7 +51,7 @@ impl Gateway {
         if !self.meter.has_room() {
             return Err(CallError::Unavailable);
         }
-        let provider_id = ProviderId::new(call.provider.id());
+        let provider_id = self.provider_id(call.provider);
         let project = self.project(&call.project).await?.ok_or(CallError::NoProject)?;
         let keys = self.keys(&call.project, call.provider, &provider_id, &call.ref_id).await?;
         let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers)?;

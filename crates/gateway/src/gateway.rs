@@ -58,8 +58,8 @@ pub struct Gateway {
     pub(crate) egress: EgressPolicy,
     pub(crate) meter: Arc<Meter>,
     pub(crate) ambient: Arc<dyn Ambient>,
-    /// The base URL of each provider, in the order of the registry.
-    bases: Vec<Base>,
+    /// The id and the base URL of each provider, in the order of the registry.
+    bases: Vec<(ProviderId, Base)>,
     pub(crate) max_body: u64,
     api_keys: Remembered<TokenDigest, Option<Arc<ApiKey>>>,
     projects: Remembered<ProjectId, Option<Arc<Project>>>,
@@ -100,7 +100,7 @@ impl Gateway {
                     Some(url) => url,
                     None => TrustedUrl::parse(provider.base_url())?,
                 };
-                Ok(Base::Trusted(Arc::new(url)))
+                Ok((ProviderId::new(provider.id()), Base::Trusted(Arc::new(url))))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -211,10 +211,16 @@ impl Gateway {
                 Some(Base::Customer { project: project.as_str().into(), url })
             }
             None => {
-                let at = byok_providers::registry().iter().position(|p| p.id() == provider.id())?;
-                self.bases.get(at).cloned()
+                let own = |(id, _): &&(ProviderId, Base)| id.as_str() == provider.id();
+                self.bases.iter().find(own).map(|(_, base)| base.clone())
             }
         }
+    }
+
+    /// The provider's id, which is shared and not made anew for each call.
+    pub(crate) fn provider_id(&self, provider: &'static dyn Provider) -> ProviderId {
+        let own = self.bases.iter().find(|(id, _)| id.as_str() == provider.id());
+        own.map_or_else(|| ProviderId::new(provider.id()), |(id, _)| id.clone())
     }
 
     /// Drops what is known of a customer's keys for a provider: one was connected, changed or

@@ -4,7 +4,7 @@ use byok_providers::Provider;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Marks a call to an address that a customer chose, so that one that leads back here is known.
-pub(crate) const HOP: &str = "x-byo-hop";
+pub(crate) const HOP: HeaderName = HeaderName::from_static("x-byo-hop");
 
 /// The headers of a call as they go to the provider: an allowlist, so that no credential, cookie,
 /// framing or forwarding header of the caller's ever does.

@@ -1,12 +1,16 @@
 //! The token of a call, wherever the provider's SDK puts it.
 
 use byok_gateway::AuthError;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::error::{ApiError, Code};
 
 /// The headers that the providers' SDKs send their key in.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// The one token that the request carries.
 pub(super) fn of(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -19,7 +23,7 @@ pub(super) fn of(headers: &HeaderMap) -> Result<&str, ApiError> {
         };
         agree(&mut found, token)?;
     }
-    for name in KEY_HEADERS {
+    for name in &KEY_HEADERS {
         for value in headers.get_all(name) {
             agree(&mut found, value.to_str().unwrap_or_default())?;
         }

@@ -2,9 +2,12 @@
 
 use byok_domain::RefId;
 use byok_providers::{Provider, Route};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::error::{ApiError, Code};
+
+const PROVIDER: HeaderName = HeaderName::from_static("x-byo-provider");
+const REF_ID: HeaderName = HeaderName::from_static("x-byo-ref-id");
 
 /// The two families of hot routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl CallPath {
 
 /// The provider whose OpenAI-compatible endpoint `X-BYO-Provider` picks; OpenAI without it.
 pub(super) fn drop_in_provider(headers: &HeaderMap) -> Result<&'static dyn Provider, ApiError> {
-    let name = match headers.get("x-byo-provider") {
+    let name = match headers.get(&PROVIDER) {
         Some(value) => value.to_str().unwrap_or("?"),
         None => "openai",
     };
@@ -124,7 +127,7 @@ fn is_plain(segment: &str) -> bool {
 
 /// The customer that the header names.
 pub(super) fn ref_id(headers: &HeaderMap) -> Result<Option<RefId>, ApiError> {
-    let mut values = headers.get_all("x-byo-ref-id").iter();
+    let mut values = headers.get_all(&REF_ID).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         // Which of them a proxy in between meant, nobody here can tell.
