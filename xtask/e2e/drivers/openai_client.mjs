@@ -189,7 +189,8 @@ await run("node-openai", {
 
   "NotFoundError: a customer without a key": async () => {
     const error = await raises(OpenAI.NotFoundError, () => client("nobody").chat.completions.create(chat("say hello")));
-    holds(error.message.includes("key_not_connected"), `message: ${error.message}`);
+    same(error.code, "key_not_connected", "code");
+    holds(error.message.includes("/keys/connect"), `message: ${error.message}`);
   },
 
   "RateLimitError, InternalServerError, BadRequestError: the provider's own": async () => {

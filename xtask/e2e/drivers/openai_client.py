@@ -546,7 +546,8 @@ def _() -> None:
         404,
         lambda: client("nobody").chat.completions.create(model="gpt-4o-mini", messages=ask("say hello")),
     )
-    holds("key_not_connected" in error.response.text, f"body: {error.response.text}")
+    same(error.code, "key_not_connected", "code")
+    holds("/keys/connect" in str(error), f"message: {error}")
 
 
 @check("RateLimitError: the provider's 429 with its Retry-After; the key stays valid")

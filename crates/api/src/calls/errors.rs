@@ -4,8 +4,9 @@ use byok_domain::RequestId;
 use byok_gateway::{CallError, CollectError};
 use byok_providers::Provider;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
+use serde_json::{Map, Value};
 
 use super::CallBodyOut;
 use crate::error::{ApiError, Code};
@@ -108,21 +109,24 @@ pub(super) fn require_type(headers: &HeaderMap, wanted: &'static str) -> Result<
     ))
 }
 
-/// The answer. What is wrong with the refId is told in the shape that the provider's SDK reads:
-/// it is the one thing that everybody forgets who only changed base URL and key.
+/// The answer. On the drop-in routes its fields are laid over with those that the provider's SDK
+/// reads (OpenAI's finds message and code inside `error`), so that the SDK's error says what ours
+/// does; everything else stays where it is in all our refusals.
 pub(super) fn respond(
     refusal: ApiError,
     shape: Option<&'static dyn Provider>,
     id: RequestId,
 ) -> Response<CallBodyOut> {
-    let about_ref_id = matches!(refusal.code(), Code::MissingRefId | Code::InvalidRefId);
-    if let (Some(provider), true) = (shape, about_ref_id) {
-        let body = provider.own_error(refusal.code().as_str(), refusal.message());
-        let mut response = Response::new(CallBodyOut::text(Bytes::from(body.to_string())));
-        *response.status_mut() = refusal.code().status();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        return response;
+    let id = id.to_string();
+    let laid_over = shape.and_then(|provider| {
+        let mut body: Map<String, Value> = serde_json::from_slice(&refusal.to_json(&id)).ok()?;
+        let own = provider.own_error(refusal.code().as_str(), refusal.message());
+        body.extend(own.as_object()?.clone());
+        serde_json::to_vec(&body).ok()
+    });
+    let response = refusal.into_response(&id);
+    match laid_over {
+        Some(body) => response.map(|_| CallBodyOut::text(Bytes::from(body))),
+        None => response.map(CallBodyOut::Own),
     }
-    let response = refusal.into_response(&id.to_string());
-    response.map(CallBodyOut::Own)
 }
