@@ -1,0 +1,23 @@
+//! The server as a process, in front of a provider that does as it is told: what a caller, a
+//! provider and an operator can do to it, and what it must answer.
+
+mod bad_requests;
+mod commands;
+mod egress;
+mod envelope;
+mod faults;
+mod keys;
+mod kill;
+mod leaving;
+mod metering;
+mod nonsense;
+mod objects;
+mod oversize;
+mod publishable;
+mod ref_ids;
+mod relay;
+mod restart;
+mod secrets;
+mod streams;
+mod support;
+mod wire;

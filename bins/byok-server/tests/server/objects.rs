@@ -1,0 +1,126 @@
+//! Files and batches belong to the customer who made them.
+
+use byok_testkit::fake_provider::FakeProvider;
+use serde_json::{Value, json};
+
+use crate::support::{KEY, Reply, Server, form, serving};
+
+fn upload(server: &Server, ref_id: &str) -> String {
+    let parts =
+        [form::field("purpose", "batch"), form::file("file", "input.jsonl", b"{}\n")].concat();
+    let reply = server.post("/v1/files").by(ref_id).body(form::TYPE, form::whole(&parts)).send();
+    let file: Value = serde_json::from_slice(reply.answered()).expect("JSON");
+    file["id"].as_str().expect("an id").to_owned()
+}
+
+fn batch(server: &Server, ref_id: &str, file: &str) -> Reply {
+    let payload = json!({"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    server.post("/v1/batches").by(ref_id).json(&payload).send()
+}
+
+/// Asserts that the provider heard nothing of it.
+fn not_found(provider: &FakeProvider, reply: &Reply, what: &str) {
+    assert_eq!(reply.refusal(), (404, "not_found".to_owned()), "{what}");
+    assert_eq!(provider.take_requests().len(), 0, "{what} reached the provider");
+}
+
+#[test]
+fn another_customer_cannot_tell_a_file_from_one_that_is_not_there() {
+    let (provider, server) = serving();
+    server.connect("other", KEY);
+    for _ in 0..5 {
+        let id = upload(&server, "customer");
+        provider.take_requests();
+        // At once: there is no moment in which it is anybody's.
+        for asked in [
+            server.get(&format!("/v1/files/{id}")),
+            server.get(&format!("/v1/files/{id}/content")),
+            server.delete(&format!("/v1/files/{id}")),
+            server.get(&format!("/v1/files/{id}?x=1")),
+        ] {
+            not_found(&provider, &asked.by("other").send(), &id);
+        }
+        not_found(&provider, &batch(&server, "other", &id), "a batch of it");
+        assert_eq!(server.get(&format!("/v1/files/{id}")).by("customer").send().json()["id"], id);
+    }
+}
+
+#[test]
+fn no_spelling_of_a_path_leads_to_another_customers_file() {
+    let (provider, server) = serving();
+    server.connect("other", KEY);
+    let id = upload(&server, "customer");
+    assert_eq!(server.get(&format!("/v1/files/{id}")).by("customer").send().status, 200);
+    provider.take_requests();
+    let (first, rest) = id.split_at(1);
+    let encoded = format!("%{:02X}{rest}", first.as_bytes()[0]);
+    for path in [
+        format!("/v1/files/{encoded}"),
+        format!("/v1/files%2F{id}"),
+        format!("/v1/files%2f{id}"),
+        format!("/v1/%66iles/{id}"),
+        format!("/v1//files/{id}"),
+        format!("/v1/files//{id}"),
+        format!("/v1/files/{id}/"),
+        format!("/v1/files/./{id}"),
+        format!("/v1/x/../files/{id}"),
+        format!("/v1/files/%2e/{id}"),
+        format!("/v1/files/{}", id.replace('-', "%2D")),
+        format!("/v1/files\\{id}"),
+    ] {
+        let reply = server.get(&path).by("other").send();
+        let (status, _) = reply.refusal();
+        assert!([400, 404].contains(&status), "{path}: {status}");
+        assert_eq!(provider.take_requests().len(), 0, "{path} reached the provider");
+    }
+}
+
+#[test]
+fn a_batch_and_its_file_are_bound_likewise_and_stay_so() {
+    let (provider, mut server) = serving();
+    server.connect("other", "sk-proj-other-0123456789abcdef");
+    let file = upload(&server, "customer");
+    let made = batch(&server, "customer", &file);
+    let id = serde_json::from_slice::<Value>(made.answered()).expect("JSON")["id"].clone();
+    let id = id.as_str().expect("an id").to_owned();
+    for round in 0..2 {
+        provider.take_requests();
+        for asked in [
+            server.get(&format!("/v1/batches/{id}")),
+            server.post(&format!("/v1/batches/{id}/cancel")),
+        ] {
+            not_found(&provider, &asked.clone().by("other").send(), &id);
+            asked.by("customer").send().answered();
+            assert_eq!(provider.take_requests()[0].bearer(), Some(KEY));
+        }
+        if round == 0 {
+            assert!(server.stop().success());
+            server = server.again(server.launch.clone());
+        }
+    }
+    // A list is the provider's, under the customer's own key.
+    server.get("/v1/files").by("other").send().answered();
+    assert_eq!(provider.take_requests()[0].bearer(), Some("sk-proj-other-0123456789abcdef"));
+    // What was made elsewhere with the customer's own key is the customer's affair.
+    server.get("/v1/files/file-from-elsewhere").by("other").send().answered();
+}
+
+#[test]
+fn a_file_is_reached_with_the_key_that_made_it() {
+    let (provider, server) = serving();
+    let id = upload(&server, "customer");
+    server
+        .connect_with(
+            "customer",
+            "sk-proj-newer-0123456789abcdef",
+            &json!({"label": "new", "priority": -1}),
+        )
+        .answered();
+    provider.take_requests();
+    server.get("/v1/models").by("customer").send().answered();
+    server.get(&format!("/v1/files/{id}")).by("customer").send().answered();
+    batch(&server, "customer", &id).answered();
+    let seen = provider.take_requests();
+    let keys: Vec<_> = seen.iter().map(|seen| seen.bearer().unwrap_or_default()).collect();
+    assert_eq!(keys, ["sk-proj-newer-0123456789abcdef", KEY, KEY]);
+}
