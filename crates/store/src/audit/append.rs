@@ -78,7 +78,7 @@ pub(crate) async fn append(
 
 /// An entry's id: it needs no randomness of its own, and does not tell a tenant how many entries
 /// the others have.
-pub(crate) fn entry_id(key: &AuditKey, sequence: i64) -> String {
+fn entry_id(key: &AuditKey, sequence: i64) -> String {
     let code = key.chain(format!("byok-audit-id-v1:{sequence}").as_bytes());
     format!("aud_{}", &code[..32])
 }

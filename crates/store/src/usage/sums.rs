@@ -24,6 +24,18 @@ pub(crate) const SUMS: &str = "CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS req
     CAST(COALESCE(SUM(unpriced_tokens), 0) AS BIGINT), \
     CAST(COALESCE(SUM(unknown_usage_requests), 0) AS BIGINT)";
 
+/// Sums that are summed once more, under the names of what they are sums of. Picodollars carry
+/// into dollars, so that the next sum has as much room as this one.
+pub(super) const PARTIAL_SUMS: &str = "SUM(requests) AS requests, SUM(succeeded) AS succeeded, \
+    SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens, \
+    SUM(total_tokens) AS total_tokens, SUM(cache_read_tokens) AS cache_read_tokens, \
+    SUM(cache_write_tokens) AS cache_write_tokens, SUM(reasoning_tokens) AS reasoning_tokens, \
+    SUM(cost_usd) + SUM(cost_pico / 1000000) / 1000000 AS cost_usd, \
+    SUM(cost_pico / 1000000) % 1000000 * 1000000 + SUM(cost_pico % 1000000) AS cost_pico, \
+    SUM(priced_requests) AS priced_requests, SUM(unpriced_requests) AS unpriced_requests, \
+    SUM(unpriced_tokens) AS unpriced_tokens, \
+    SUM(unknown_usage_requests) AS unknown_usage_requests";
+
 /// Picodollars in a dollar.
 pub(crate) const PICO_PER_USD: i128 = 1_000_000_000_000;
 

@@ -11,6 +11,7 @@ mod connect;
 mod directory;
 mod filters;
 mod ingest;
+mod installation;
 mod keyring;
 mod money;
 mod projects;

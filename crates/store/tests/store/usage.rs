@@ -176,13 +176,22 @@ async fn models_without_a_price_are_listed_and_cost_nothing_known() {
 async fn a_breakdown_of_thousands_is_cut_and_says_so_while_the_totals_are_whole() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
-    let mut records: Vec<_> = (0..1_200).map(|n| call(&project, &format!("c{n}"), n)).collect();
-    records.extend((0..5).map(|n| call(&project, "c1199", n)));
+    let of_model = |n: i64| CallRecord {
+        model: Some(format!("m{n}").into()),
+        cost: None,
+        ..call(&project, &format!("c{n}"), n)
+    };
+    let mut records: Vec<_> = (0..1_200).map(of_model).collect();
+    records.extend((0..5).map(|_| of_model(1_199)));
     rig.apply(&records).await;
     let usage = rig.store.usage(&project, &UsageFilter::default()).await.unwrap();
-    assert_eq!((usage.by_ref_id.len(), usage.cut), (1_000, true));
+    assert!(usage.cut);
+    assert_eq!((usage.by_ref_id.len(), usage.by_model.len()), (1_000, 1_000));
+    assert_eq!((usage.unknown_models.len(), usage.daily.len()), (1_000, 1));
     assert_eq!(usage.by_ref_id[0].ref_id, ref_id("c1199"));
-    assert_eq!(usage.totals.requests, 1_205);
+    assert_eq!(usage.by_model[0].model.as_deref(), Some("m1199"));
+    assert_eq!(usage.unknown_models[0].requests, 6);
+    assert_eq!((usage.totals.requests, usage.by_provider[0].sums.requests), (1_205, 1_205));
 }
 
 #[tokio::test]
