@@ -16,6 +16,7 @@ pub mod target;
 
 mod alarm;
 mod connect;
+mod driver;
 mod endpoint;
 mod pool;
 mod receive_body;

@@ -8,16 +8,16 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
-use tokio::task::AbortHandle;
 
 use crate::{
     alarm::Alarm,
+    driver::{Driver, Wire},
     send_body::{Outgoing, Upload},
     send_error::SendError,
     target::Base,
@@ -179,9 +179,11 @@ impl Drop for Place {
 
 impl Slot {
     /// The connection that was idle the shortest time, so that the others may age and go.
-    pub(crate) fn take(&self) -> Option<Connection> {
+    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
         let mut idle = lock(&self.idle);
         for at in (0..idle.len()).rev() {
+            // Nobody has looked whether the upstream closed it meanwhile.
+            idle[at].connection.driver.poll(cx);
             if idle[at].connection.sender.is_ready() {
                 return Some(idle.remove(at).connection);
             }
@@ -211,17 +213,17 @@ impl Slot {
     }
 }
 
-/// An open connection and the task that drives it; dropping it closes the socket.
+/// An open connection and what drives it; dropping it closes the socket.
 pub(crate) struct Connection {
     sender: SendRequest<Outgoing>,
+    driver: Driver,
     alarm: Alarm,
-    task: AbortHandle,
     idle_since: u32,
 }
 
 impl Connection {
-    pub(crate) fn new(sender: SendRequest<Outgoing>, alarm: Alarm, task: AbortHandle) -> Self {
-        Self { sender, alarm, task, idle_since: 0 }
+    pub(crate) fn new(sender: SendRequest<Outgoing>, wire: Wire, alarm: Alarm) -> Self {
+        Self { sender, driver: Driver::new(wire), alarm, idle_since: 0 }
     }
 
     /// A connection put back with its exchange unfinished (an answer before the end of a long
@@ -229,14 +231,6 @@ impl Connection {
     fn is_worth_keeping(&self, now: u32) -> bool {
         let age = now.wrapping_sub(self.idle_since);
         age <= SWEEPS && (age <= 1 || self.sender.is_ready())
-    }
-}
-
-impl Drop for Connection {
-    /// Dropping the sender alone would let hyper finish what it writes first: a provider would
-    /// bill for an answer nobody reads any more.
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -259,9 +253,18 @@ impl Lease {
         Self { connection, slot }
     }
 
-    /// Keeps the connection for the next call.
-    pub(crate) fn give_back(self) {
+    /// Keeps the connection for the next call. One whose exchange is not over on the wire yet
+    /// goes on by itself until it is.
+    pub(crate) fn give_back(mut self) {
+        if !self.connection.sender.is_ready() {
+            self.connection.driver.go_on_alone();
+        }
         self.slot.put(self.connection);
+    }
+
+    /// Lets the connection read and write: whoever waits for an answer moves its connection.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.connection.driver.poll(cx);
     }
 
     /// Sends the request and waits for the head of the answer. The wait starts anew whenever a
@@ -272,10 +275,11 @@ impl Lease {
         upload: Option<&Upload>,
         first_byte: Duration,
     ) -> Result<Response<Incoming>, Failure> {
-        let Connection { sender, alarm, .. } = &mut self.connection;
+        let Connection { sender, driver, alarm, .. } = &mut self.connection;
         let mut answer = pin!(sender.try_send_request(request));
         alarm.set(first_byte);
         let answer = poll_fn(|cx| {
+            driver.poll(cx);
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
@@ -303,7 +307,7 @@ impl Lease {
     }
 
     /// Ready once that wait has taken too long.
-    pub(crate) fn poll_waited_too_long(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_waited_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.connection.alarm.poll(cx)
     }
 }

@@ -75,10 +75,13 @@ impl Body for ReceiveBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
         let this = self.get_mut();
         let Some(lease) = &mut this.lease else { return Poll::Ready(None) };
+        lease.drive(cx);
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
                 if this.incoming.is_end_stream() {
+                    // Lets the connection see that its exchange is over.
+                    lease.drive(cx);
                     this.keep_connection();
                 }
                 Poll::Ready(Some(Ok(frame)))

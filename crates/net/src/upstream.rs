@@ -1,6 +1,6 @@
 //! The outgoing client: one request to one base URL, on a kept connection or a new one.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::client::conn::http1;
@@ -189,7 +189,7 @@ impl Upstream {
         let slot = pool.slot(base);
         let mut request = request;
         loop {
-            let kept = slot.take();
+            let kept = poll_fn(|cx| Poll::Ready(slot.take(cx))).await;
             let fresh = kept.is_none();
             let connection = match kept {
                 Some(connection) => connection,
@@ -221,14 +221,10 @@ impl Upstream {
             .max_header_size(MAX_ANSWER_HEAD)
             .handshake(TokioIo::new(stream))
             .await?;
-        // One task a connection, not a call; its error reaches the caller through the sender.
-        let task = tokio::spawn(async move {
-            let _ = connection.await;
-        });
         pool.keep_swept(self.shared.keep_idle);
         let timeouts = &self.shared.timeouts;
         let alarm = Alarm::new(timeouts.first_byte.min(timeouts.idle));
-        Ok(Connection::new(sender, alarm, task.abort_handle()))
+        Ok(Connection::new(sender, connection, alarm))
     }
 }
 
