@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 
 use axum::body::Body;
 use axum::response::Response;
+pub use byok_domain::FieldError;
 use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
@@ -97,22 +98,6 @@ codes! {
     Internal = INTERNAL_SERVER_ERROR "internal",
     /// A sealed record does not open: it was altered, or sealed for something else.
     VaultIntegrity = INTERNAL_SERVER_ERROR "vault_integrity",
-}
-
-/// A field of the request's body and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FieldError {
-    /// The field's path.
-    pub field: String,
-    /// One sentence that says what to send instead.
-    pub message: String,
-}
-
-impl FieldError {
-    /// An error of `field`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
 }
 
 /// A refusal, with what the caller is told and what only the log is told.

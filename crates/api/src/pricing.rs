@@ -44,7 +44,7 @@ pub(crate) async fn clear(scope: Scope, ask: Ask) -> Answer {
 }
 
 /// An error of the table, its path seen from the request's body.
-fn inside(error: byok_domain::pricing::FieldError) -> FieldError {
+fn inside(error: FieldError) -> FieldError {
     let dot = if error.field.is_empty() { "" } else { "." };
     FieldError::new(format!("overrides{dot}{}", error.field), error.message)
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod call;
 pub mod credential;
+mod field_error;
 pub mod ids;
 pub mod key;
 pub mod money;
@@ -16,6 +17,7 @@ pub mod time;
 pub mod usage;
 
 pub use call::{CallRecord, ErrorClass, KeySource};
+pub use field_error::FieldError;
 pub use ids::{ApiKeyId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId};
 pub use key::{KeyHint, KeyStatus, ProviderConfig};
 pub use money::PicoUsd;

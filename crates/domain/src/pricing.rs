@@ -24,7 +24,6 @@ mod table;
 pub use base::Base;
 pub use book::PriceBook;
 pub use field::{Field, Tier};
-pub use merge::FieldError;
 pub use prices::Prices;
 pub use table::{PriceTable, PricingError};
 

@@ -13,7 +13,7 @@ mod sse;
 mod wire_usage;
 
 pub use provider::{
-    AnswerShape, BodyKind, FieldError, ObjectRef, Operation, Payload, PayloadError, Provider,
-    Route, Verdict, find, registry,
+    AnswerShape, BodyKind, ObjectRef, Operation, Payload, PayloadError, Provider, Route, Verdict,
+    find, registry,
 };
 pub use sse::HideUsageChunk;

@@ -5,12 +5,12 @@ mod payload;
 mod reader;
 mod routes;
 
-use byok_domain::{AnswerReader, ErrorClass, ProviderConfig};
+use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::provider::{FieldError, Payload, PayloadError, Provider, Route, Verdict};
+use crate::provider::{Payload, PayloadError, Provider, Route, Verdict};
 
 /// OpenAI's wire. Facts and sources: <https://platform.openai.com/docs/api-reference>.
 pub(crate) struct OpenAi;

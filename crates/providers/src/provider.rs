@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use byok_domain::{AnswerReader, ErrorClass, ProviderConfig, Usage};
+use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig, Usage};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -142,22 +142,6 @@ pub enum PayloadError {
     /// Not JSON, or not an object; says where.
     #[error("the body is no JSON object: {0}")]
     NotAnObject(String),
-}
-
-/// A field of the caller's and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field's path, as in the API.
-    pub field: String,
-    /// One sentence that says what to send instead.
-    pub message: String,
-}
-
-impl FieldError {
-    /// An error of `field`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
 }
 
 /// What the provider says of a key when asked.

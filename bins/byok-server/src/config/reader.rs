@@ -1,6 +1,7 @@
 //! Reads settings into typed values and collects every mistake on the way.
 
-use byok_domain::pricing::{FieldError, PriceTable, PricingError};
+use byok_domain::FieldError;
+use byok_domain::pricing::{PriceTable, PricingError};
 
 use super::Setting;
 use super::error::{ConfigError, Name};

@@ -3,23 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::entries::Entries;
 use super::prices::Prices;
 use super::row::{Draft, unknown_field};
 use super::table::Models;
-
-/// One thing that is wrong with a table or a patch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct FieldError {
-    /// Where, as `provider.model.field` (shorter where it is about more; empty for all of it).
-    pub field: String,
-    /// What is wrong and what to do, as a sentence without its subject.
-    pub message: String,
-}
+use crate::FieldError;
 
 /// What `null` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

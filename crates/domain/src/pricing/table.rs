@@ -9,8 +9,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::entries::Entries;
-use super::merge::{FieldError, Null, merge, no_table};
+use super::merge::{Null, merge, no_table};
 use super::prices::Prices;
+use crate::FieldError;
 
 /// The models of one provider.
 pub(super) type Models = BTreeMap<Box<str>, Prices>;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::pricing::{FieldError, PriceTable, Prices, PricingError};
+use crate::FieldError;
+use crate::pricing::{PriceTable, Prices, PricingError};
 
 fn patched(patches: &[Value]) -> PriceTable {
     patches.iter().fold(PriceTable::default(), |table, patch| {
