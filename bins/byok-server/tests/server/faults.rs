@@ -1,11 +1,15 @@
 //! What a provider does wrong, and that nothing of it harms the caller, the books or the server.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use byok_testkit::fake_provider::{Answer, FakeProvider};
 use serde_json::json;
 
-use crate::support::{KEY, Launch, Server, chat, failed, provider, serving, soon, streamed_chat};
+use crate::support::{
+    KEY, Launch, Live, Server, chat, failed, form, provider, serving, soon, streamed_chat,
+};
 
 /// A server that waits a third of a second where others wait a minute or two.
 fn impatient() -> (FakeProvider, Server) {
@@ -142,4 +146,41 @@ fn a_provider_that_is_not_there_is_told_so_and_one_that_hangs_up_is_called_again
         assert!(!reply.text().contains("127.0.0.1"), "{}", reply.text());
     }
     assert_eq!(server.get("/readyz").anonymous().send().status, 200);
+}
+
+#[test]
+fn a_provider_that_answers_before_it_has_read_everything_is_heard() {
+    let hasty = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let base_url = format!("http://{}/v1", hasty.local_addr().expect("bound"));
+    let provider = provider();
+    let server = Launch::quickstart(&provider).with("BYO_OPENAI_BASE_URL", base_url).start();
+    let answering = std::thread::spawn(move || {
+        // First the question about the key, then the call; what is still being sent is let pass.
+        for (status, body) in [("200 OK", "{}"), ("413 Too Large", "{\"error\":{\"code\":\"x\"}}")]
+        {
+            let (mut stream, _) = hasty.accept().expect("it dials");
+            let mut read = [0; 1 << 16];
+            assert!(stream.read(&mut read).expect("a request") > 0);
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).expect("it reads");
+            while stream.read(&mut read).is_ok_and(|read| read > 0) {}
+        }
+    });
+    server.connect("customer", KEY);
+    let form = form::whole(&form::file("file", "a.bin", &vec![7; 8 << 20]));
+    let asked = server.post("/v1/files").by("customer").body(form::TYPE, form);
+    let stream = asked.dial();
+    let mut sending = stream.try_clone().expect("a socket");
+    let bytes = asked.bytes();
+    // The server need not take a body that nobody wants any more.
+    let sender = std::thread::spawn(move || drop(sending.write_all(&bytes)));
+    let reply = Live::read(stream).rest();
+    assert_eq!((reply.status, reply.text().as_str()), (413, "{\"error\":{\"code\":\"x\"}}"));
+    failed(&server.call("customer"), 413, "request_rejected");
+    sender.join().expect("no panic");
+    answering.join().expect("no panic");
 }

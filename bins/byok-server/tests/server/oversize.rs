@@ -1,9 +1,13 @@
 //! More than fits: bodies over the limit, answers of a hundred megabytes. Nothing of that size is held.
 
+use std::io::Write;
+use std::time::Duration;
+
 use byok_testkit::fake_provider::Answer;
+use serde_json::json;
 
 use crate::support::{
-    KEY, Launch, chat, flood, form, is, provider, refused, serving, streamed_chat,
+    KEY, Launch, Live, chat, failed, flood, form, is, provider, refused, serving, streamed_chat,
 };
 
 #[test]
@@ -96,5 +100,38 @@ fn a_refusal_of_a_hundred_megabytes_is_cut_short() {
     assert!(server.envelope("responses", "customer", &chat()).send().body.len() <= 2 << 20);
     let grown = server.peak_memory().saturating_sub(before);
     assert!(grown < 64 << 20, "memory grew by {} MB", grown >> 20);
+    server.still_serves("customer");
+}
+
+#[test]
+fn an_upload_waits_for_a_provider_that_does_not_read_and_not_for_ever() {
+    let provider = provider();
+    let server =
+        Launch::quickstart(&provider).with("BYO_FIRST_BYTE_TIMEOUT_SECONDS", "1.5").start();
+    server.connect("customer", KEY);
+    // Dropped connections have it dial again, with the small receive buffer of a slow reader.
+    provider.answer_next(Answer::json(200, &json!({})).then_close());
+    server.chat("customer", &chat()).send();
+    provider.read_slowly(Some(1));
+    let before = server.memory_now();
+    let head = server.post("/v1/files").by("customer").header("content-type", form::TYPE).head();
+    let mut stream = server.get("/").dial();
+    stream.set_write_timeout(Some(Duration::from_millis(700))).expect("a time above zero");
+    let length = 30 << 20;
+    let begin = form::file("file", "a.bin", b"");
+    let head = format!("{head}content-length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), &begin].concat()).expect("it reads");
+    let mut taken = 0;
+    while taken < length && stream.write_all(&[7; 1 << 16]).is_ok() {
+        taken += 1 << 16;
+    }
+    // What lies between is in the buffers of sockets.
+    assert!(taken < 20 << 20, "{} MB were taken", taken >> 20);
+    let grown = server.memory_now().saturating_sub(before);
+    assert!(grown < 16 << 20, "memory grew by {} MB", grown >> 20);
+    let reply = Live::read(stream).rest();
+    assert_eq!(reply.refusal(), is(504, "upstream_timeout"));
+    failed(&server.row(&reply), 504, "provider_down");
+    provider.read_slowly(None);
     server.still_serves("customer");
 }

@@ -319,3 +319,23 @@ fn models_are_listed_with_the_customers_key() {
     let reply = server.get("/v1/models").by("nobody").send();
     assert_eq!(reply.refusal(), (404, "key_not_connected".to_owned()));
 }
+
+#[test]
+fn a_refusal_of_ours_is_told_where_the_sdk_looks_for_it_and_where_all_of_ours_are() {
+    let (_provider, server) = serving();
+    let body = json!({"refId": "nobody", "providerPayload": chat()});
+    let plain = server.post("/proxy/openai/chat/completions").json(&body).send().json();
+    let shaped = server.chat("nobody", &chat()).send();
+    assert_eq!(shaped.header("content-type"), Some("application/json"));
+    let shaped = shaped.json();
+    assert_eq!(
+        (&plain["error"], &shaped["error"]["code"]),
+        (&json!("key_not_connected"), &plain["error"])
+    );
+    assert_eq!(shaped["message"], plain["message"]);
+    assert_eq!(shaped["error"]["message"], plain["message"]);
+    assert_eq!(
+        (&shaped["error"]["type"], &shaped["error"]["param"]),
+        (&json!("invalid_request_error"), &Value::Null)
+    );
+}

@@ -83,7 +83,6 @@ fn work(provider: &byok_testkit::fake_provider::FakeProvider, server: &Server) -
     );
     let fields = json!({"provider": "openai", "refId": "customer"});
     said.push(server.connect_with("customer", one, &json!({})));
-    said.push(server.connect_with("customer", two, &json!({"label": "second"})));
     said.push(server.connect_with("broken", &format!("{three}\r\n"), &json!({"colour": three})));
     said.push(server.connect_with(
         three,
@@ -116,6 +115,7 @@ fn work(provider: &byok_testkit::fake_provider::FakeProvider, server: &Server) -
             said.push(asked.clone().send());
         }
     }
+    said.push(server.connect_with("customer", two, &json!({"label": "second"})));
     provider.answer_with("/embeddings", echoing_authorization);
     said.push(server.post("/v1/embeddings").by("customer").json(&document).send());
     said.push(server.post("/keys/validate").json(&fields).send());

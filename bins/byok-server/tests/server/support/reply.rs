@@ -45,13 +45,15 @@ impl Reply {
     }
 
     /// Status and code of a refusal of the server's own; also asserts that it has the form of one.
+    /// On the drop-in routes message and code stand where the provider's SDK reads them, too.
     pub(crate) fn refusal(&self) -> (u16, String) {
         let json = self.json();
-        // On the drop-in routes `error` is what the provider's SDK reads, the code inside it.
-        let code = json["error"].as_str().or_else(|| json["error"]["code"].as_str());
+        let error = &json["error"];
+        let code = error.as_str().or(error["code"].as_str());
         let code = code.unwrap_or_else(|| panic!("no refusal: {json}"));
         assert!(self.whole, "{json}");
         assert!(json["message"].as_str().is_some_and(|text| text.contains(' ')), "{json}");
+        assert!(error.is_string() || error["message"] == json["message"], "{json}");
         assert_eq!(json["requestId"].as_str(), self.header("x-request-id"), "{json}");
         (self.status, code.to_owned())
     }
