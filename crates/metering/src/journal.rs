@@ -34,7 +34,7 @@ use std::time::Duration;
 use byok_domain::CallRecord;
 
 use self::catalog::{Catalog, Entry};
-use self::disk::{DiskFile, SystemDisk};
+use self::disk::SystemDisk;
 pub use self::durability::Durability;
 pub use self::error::{JournalError, JournalFull};
 use self::frame::FrameBuffer;
@@ -42,7 +42,7 @@ pub use self::id::JournalId;
 use self::keeper::Keeper;
 use self::lock::FolderLock;
 pub use self::receipt::Receipt;
-use self::recovery::{Recovered, recover};
+use self::recovery::{Recovered, TornTail, recover};
 use self::segment::{Active, Header};
 use self::spool::{Settings, Spool};
 
@@ -72,7 +72,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::InUse`] when another server has the folder, [`JournalError::Damaged`] when
     /// records that were acknowledged cannot be read, [`JournalError::Io`] when the file system
-    /// fails. A torn tail, which nobody was promised, is cut away with a warning.
+    /// fails. A torn tail, which nobody was promised, is passed over with a warning.
     pub fn open(
         dir: impl AsRef<Path>,
         durability: Durability,
@@ -190,24 +190,18 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-/// Cuts a torn tail away, and makes what is left durable: the new segment will say that it was.
+/// Makes what was found durable: the new segment will say that it was.
 fn settle(settings: &Settings, recovered: &Recovered) -> Result<(), JournalError> {
-    let through = |path: &Path, change: &dyn Fn(&dyn DiskFile) -> io::Result<()>| {
-        let file = settings.disk.open(path);
-        file.and_then(|file| change(&*file).and_then(|()| file.sync()))
-            .map_err(|error| JournalError::io("sync", path, error))
-    };
-    if let Some(cut) = &recovered.cut {
-        tracing::warn!(
-            file = %cut.file.display(), offset = cut.len, lost_bytes = cut.lost_bytes,
-            "the journal's last server did not finish writing; the torn tail is cut away"
-        );
-        if !recovered.void.contains(&cut.file) {
-            through(&cut.file, &|file| file.truncate(cut.len))?;
-        }
+    if let Some(TornTail { file, offset, bytes }) = &recovered.torn {
+        let file = file.display();
+        tracing::warn!(%file, offset, bytes, "the last server did not finish writing the journal");
     }
     for entry in &recovered.segments {
-        through(&segment::path(&settings.dir, entry.number), &|_| Ok(()))?;
+        let path = segment::path(&settings.dir, entry.number);
+        let file = settings.disk.open(&path);
+        file.and_then(|file| file.sync())
+            .map_err(|error| JournalError::io("sync", &path, error))?;
     }
-    Ok(())
+    let dir = &settings.dir;
+    settings.disk.sync_dir(dir).map_err(|error| JournalError::io("sync", dir, error))
 }

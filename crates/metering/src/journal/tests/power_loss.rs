@@ -9,7 +9,8 @@ use crate::samples::record;
 /// Blocks that a disk writes or does not write.
 const SECTOR: usize = 512;
 
-/// Numbers that look random and are the same each time.
+/// Numbers that look random and are the same each time. From 0, the largest there are: everything
+/// reaches the disk.
 struct Chance(u64);
 
 impl Chance {
@@ -21,7 +22,10 @@ impl Chance {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).expect("below a usize")
+        match self.next() {
+            0 => limit - 1,
+            n => usize::try_from(n % limit as u64).expect("below a usize"),
+        }
     }
 
     fn coin(&mut self) -> bool {
@@ -147,7 +151,7 @@ fn check(dir: &Path, steps: &[Step]) -> (BTreeSet<u64>, bool) {
         .collect();
     let lost: Vec<_> = acked.iter().filter(|n| **n > applied && !kept.contains(n)).collect();
     assert!(lost.is_empty(), "{lost:?} of {kept:?}, applied {applied}, {recovered:?}");
-    (kept, recovered.cut.is_some())
+    (kept, recovered.torn.is_some())
 }
 
 fn write(files: &BTreeMap<u64, Vec<u8>>) -> tempfile::TempDir {
@@ -186,8 +190,8 @@ fn after_a_power_loss_everything_acknowledged_is_in_the_journal_or_the_usage_log
             let steps = disk.steps();
             let steps = &steps[..chance.below(steps.len() + 1)];
             let dir = write(&image(steps, &mut chance));
-            let (kept, cut) = check(dir.path(), steps);
-            torn += u64::from(cut);
+            let (kept, is_torn) = check(dir.path(), steps);
+            torn += u64::from(is_torn);
             let journal = open_on(fast_disk(), dir.path(), Durability::Disk);
             assert_eq!(distinct(&numbers(&journal)), kept, "record n is call n");
         }
@@ -209,7 +213,31 @@ fn a_power_loss_right_after_the_recovery_from_one_takes_nothing_either() {
         live(&disk, dir.path());
         for _ in 0..40 {
             let steps = disk.steps();
-            let steps = &steps[..already + chance.below(steps.len() + 1 - already)];
+            let lived = if chance.coin() { 12 } else { steps.len() + 1 - already };
+            let steps = &steps[..already + chance.below(lived)];
+            check(write(&image(steps, &mut chance)).path(), steps);
+        }
+    }
+}
+
+#[test]
+fn a_power_loss_after_a_sudden_death_does_not_shake_what_was_recovered_in_between() {
+    let mut chance = Chance(0xFEDC_BA98_7654_3210);
+    let (first, dir) = (TracedDisk::default(), tempfile::tempdir().expect("a folder"));
+    (0..2).for_each(|_| live(&first, dir.path()));
+    for _ in 0..40 {
+        let steps = first.steps();
+        let steps = &steps[..chance.below(steps.len() + 1)];
+        // The system still has what the dead server wrote, synced or not, and shows all of it.
+        let dir = write(&image(steps, &mut Chance(0)));
+        let disk = TracedDisk::default();
+        steps.iter().cloned().for_each(|step| disk.note(step));
+        live(&disk, dir.path());
+        for _ in 0..25 {
+            let all = disk.steps();
+            // Most of the danger is in the first steps.
+            let lived = if chance.coin() { 25 } else { all.len() + 1 - steps.len() };
+            let steps = &all[..steps.len() + chance.below(lived)];
             check(write(&image(steps, &mut chance)).path(), steps);
         }
     }

@@ -190,6 +190,43 @@ fn what_follows_the_last_record_of_a_sealed_file_does_not_matter() {
     assert_eq!(numbers(&journal), (1..=9).collect::<Vec<_>>());
 }
 
+/// As after two failed syncs in a row: the first file was written again as the second, that again
+/// as the third, and the system kept nothing of the second.
+#[test]
+fn an_unreadable_file_of_which_all_was_written_again_is_passed_over() {
+    let dir = crashed(Durability::Disk);
+    let bytes = std::fs::read(&segments(dir.path())[0]).expect("readable");
+    let header = Header::decode(&bytes).expect("a header");
+    let again = Header { number: 3, ..header };
+    let image = tempfile::tempdir().expect("a folder");
+    for (number, content) in [
+        (1, header.encode().to_vec()),
+        (2, vec![0; 500]),
+        (3, [&again.encode(), &bytes[segment::HEADER..]].concat()),
+    ] {
+        std::fs::write(segment::path(image.path(), number), content).expect("written");
+    }
+    assert_eq!(reopened(image.path()).expect("opens"), [1, 2, 3]);
+    std::fs::remove_file(segment::path(image.path(), 1)).expect("removed");
+    let error =
+        reopened(image.path()).expect_err("nothing says what was in the second").to_string();
+    assert!(error.contains("00002.journal") && error.contains("header"), "{error}");
+}
+
+#[test]
+fn a_frame_that_is_there_again_is_not_a_record_again() {
+    for durability in [Durability::Os, Durability::Disk] {
+        let dir = crashed(durability);
+        let file = segments(dir.path()).pop().expect("files");
+        let mut bytes = std::fs::read(&file).expect("readable");
+        bytes.extend_from_within(segment::HEADER..);
+        std::fs::write(&file, bytes).expect("written");
+        let journal = open_on(fast_disk(), dir.path(), durability);
+        assert_eq!(numbers(&journal), (1..=9).collect::<Vec<_>>());
+        assert_eq!(journal.last_seq(), 9);
+    }
+}
+
 #[test]
 fn a_file_of_a_later_version_is_refused_by_name() {
     let dir = crashed(Durability::Os);
@@ -217,6 +254,21 @@ fn a_server_that_died_while_starting_a_file_leaves_no_trouble() {
         let journal = open_on(fast_disk(), dir.path(), Durability::Os);
         assert_eq!(numbers(&journal), [1]);
         assert_eq!(segments(dir.path()).len(), 2, "the torn file is removed");
+    }
+}
+
+#[test]
+fn what_a_failed_write_left_is_not_taken_for_what_was_written_over_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let journal = open_on(fast_disk(), dir.path(), Durability::Os);
+    drop(journal.append(&record(1)).expect("room"));
+    let file = std::fs::OpenOptions::new().append(true).open(segment::path(dir.path(), 1));
+    io::Write::write_all(&mut file.expect("there"), &[7; 300]).expect("written");
+    let mut reader = reader::Reader::new(Arc::clone(journal.spool()));
+    for n in 1..=3 {
+        let batch = reader.read(10).expect("readable").expect("a batch");
+        assert_eq!(batch.records.iter().map(number).collect::<Vec<_>>(), [n]);
+        drop(journal.append(&record(n + 1)).expect("room"));
     }
 }
 
