@@ -1,5 +1,8 @@
 //! Keys that browsers and tools hold: what they may do, and that they may do nothing else.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use byok_domain::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{KEY, Request, chat, is, serving};
@@ -124,14 +127,21 @@ fn a_customer_key_calls_for_its_own_ref_id_and_does_nothing_else() {
     ] {
         assert_eq!(asked.key(&key).send().refusal(), is(403, "forbidden"));
     }
-    let past = json!({"type": "customer", "name": "Old", "refId": "customer", "expiresAt": "2020-01-01T00:00:00.000Z"});
-    let path = format!("/projects/{}/api-keys", server.keys.project);
-    let reply = server.post(&path).json(&past).send();
-    if reply.status == 200 {
-        let old = reply.json()["key"].as_str().expect("a key").to_owned();
-        assert_eq!(server.get("/v1/models").key(&old).send().refusal(), is(401, "unauthenticated"));
-    } else {
-        assert_eq!(reply.refusal(), is(422, "validation_failed"));
-    }
     assert_eq!(provider.requests().len(), 0);
+}
+
+#[test]
+fn a_customer_key_opens_nothing_once_its_time_is_over() {
+    let (_provider, server) = serving();
+    let wanted = |expires_at: &str| json!({"type": "customer", "name": "Tool", "refId": "customer", "expiresAt": expires_at});
+    let path = format!("/projects/{}/api-keys", server.keys.project);
+    let past = server.post(&path).json(&wanted("2020-01-01T00:00:00.000Z")).send();
+    assert_eq!(past.refusal(), is(422, "validation_failed"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let end = Timestamp::from_millis(i64::try_from(now).expect("in this age") + 1500);
+    let (_, key) = server.api_key(&wanted(&end.to_string()));
+    let asked = server.get("/v1/models").key(&key);
+    assert_eq!(asked.send().status, 200);
+    std::thread::sleep(Duration::from_millis(1600));
+    assert_eq!(asked.send().refusal(), is(401, "unauthenticated"));
 }
