@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use byok_api::{Api, AppState, Calls, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
 use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
-use byok_metering::{JournalError, JournalId, Lanes, Meter, Writers};
+use byok_metering::{Durability, JournalError, JournalId, Lanes, Meter, UsageLog, Writers};
 use byok_net::{
     EgressPolicy, Incoming, Server, ServerConfig, TimedBody, Timeouts, Upstream, service_fn,
 };
@@ -89,9 +89,14 @@ fn start(
 ) -> Result<Running, Failure> {
     let Config { http, storage, upstreams, metrics_listen, admin_token, prices, .. } = config;
     let ambient = Arc::new(System);
+    // Threads that only write do better apart; those that wait for a sync do better together.
+    let lanes = match storage.durability {
+        Durability::Os => http.threads,
+        Durability::Disk => 1,
+    };
     let journals = Lanes::open(
         &storage.data_dir.join("journal"),
-        http.threads,
+        lanes,
         storage.durability,
         storage.journal_max,
         || JournalId::from_random(u128::from_be_bytes(random_bytes())),
@@ -121,8 +126,9 @@ fn start(
         base_urls,
         max_body: http.max_body,
     })?);
-    let log = WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway));
-    let writers = Arc::new(Writers::start(&journals, Arc::new(log), control.handle())?);
+    let log: Arc<dyn UsageLog> =
+        Arc::new(WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway)));
+    let writers = Arc::new(Writers::start(&journals, &log, control.handle())?);
     let state = AppState::new(Services {
         store: installation.store.clone(),
         keyring: Arc::clone(&installation.keyring),

@@ -188,7 +188,9 @@ impl Calls {
             BodyKind::Json => {
                 errors::require_type(headers, "application/json")?;
                 let limit = self.gateway.max_body();
-                Ok(CallBody::Json(collect(body, limit).await.map_err(errors::collecting)?))
+                Ok(CallBody::Json(
+                    collect(body, limit).await.map_err(|error| errors::collecting(&error))?,
+                ))
             }
             BodyKind::Multipart => {
                 errors::require_type(headers, "multipart/form-data")?;

@@ -85,11 +85,10 @@ impl Writers {
     /// As [`Writer::start`].
     pub fn start(
         lanes: &Lanes,
-        log: Arc<dyn UsageLog>,
+        log: &Arc<dyn UsageLog>,
         runtime: &Handle,
     ) -> Result<Self, JournalError> {
-        let writer =
-            |journal| Writer::start(Arc::clone(journal), Arc::clone(&log), runtime.clone());
+        let writer = |journal| Writer::start(Arc::clone(journal), Arc::clone(log), runtime.clone());
         Ok(Self(lanes.journals().map(writer).collect::<Result<_, _>>()?))
     }
 

@@ -189,7 +189,10 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
         ("BYO_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
         ("BYO_METRICS_LISTEN", "off".to_owned()),
         ("BYO_OPENAI_BASE_URL", format!("http://{stand_in}/v1")),
-        ("ENCRYPTION_KEY", "0123456789abcdef".repeat(4)),
+        (
+            "ENCRYPTION_KEY",
+            "8f14e45fceea167a5a36dedd4bea2543b6d767d2f8ed5d21a44b0e5886680cb9".to_owned(),
+        ),
     ];
     let configure = |command: &mut Command| {
         clean_environment(command);

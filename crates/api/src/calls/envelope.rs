@@ -54,7 +54,8 @@ where
             return Self::open_form(gateway, headers, body).await;
         }
         errors::require_type(headers, "application/json")?;
-        let bytes = collect(body, gateway.max_body()).await.map_err(errors::collecting)?;
+        let bytes =
+            collect(body, gateway.max_body()).await.map_err(|error| errors::collecting(&error))?;
         let wire: Wire<'_> = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
         let ref_id = match wire.ref_id.map(|raw| serde_json::from_str::<String>(raw.get())) {
             None => return Err(missing_ref_id()),

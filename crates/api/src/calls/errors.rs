@@ -80,9 +80,9 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
     if code.status().is_server_error() { refusal.caused_by(error) } else { refusal }
 }
 
-pub(super) fn collecting(error: CollectError) -> ApiError {
+pub(super) fn collecting(error: &CollectError) -> ApiError {
     match error {
-        CollectError::TooLarge(limit) => too_large(limit),
+        CollectError::TooLarge(limit) => too_large(*limit),
         CollectError::Broken(_) => {
             ApiError::new(Code::InvalidJson, "The request body broke off; send it again.")
         }

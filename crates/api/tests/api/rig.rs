@@ -19,7 +19,7 @@ use byok_api::{AppState, Rate, Services, UsageTail};
 use byok_domain::Timestamp;
 use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_gateway::{Gateway, GatewayConfig};
-use byok_metering::{Durability, JournalId, Lanes, Meter, Writers};
+use byok_metering::{Durability, JournalId, Lanes, Meter, UsageLog, Writers};
 use byok_net::{EgressPolicy, IpNet, PeerAddr, Timeouts, TrustedUrl, Upstream};
 use byok_store::{Database, Store};
 use byok_testkit::fake_provider::FakeProvider;
@@ -103,8 +103,8 @@ impl Rig {
         });
         let journal = Arc::new(journal.expect("a journal"));
         let runtime = tokio::runtime::Handle::current();
-        let log = Arc::new(store.clone());
-        let writer = Writers::start(&journal, log, &runtime).expect("a writer");
+        let log: Arc<dyn UsageLog> = Arc::new(store.clone());
+        let writer = Writers::start(&journal, &log, &runtime).expect("a writer");
         let meter = Meter::new(journal.clone(), PriceBook::new(PriceTable::default()));
 
         let hex = "1f2e3d4c5b6a798897a6b5c4d3e2f1001122334455667788aabbccddeeff0011";
