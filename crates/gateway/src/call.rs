@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage};
-use byok_metering::meter::{CallContext, OpenCall};
+use byok_metering::meter::{CallContext, Closed, OpenCall};
 use byok_metering::tap::Tap;
 use byok_net::{ReceiveBody, SendBody, SendError};
 use byok_providers::{AnswerShape, HideUsageChunk, ObjectRef, Provider};
@@ -132,7 +132,7 @@ impl Gateway {
             secret,
         };
         if response.status().is_redirection() {
-            close(&mut open_call, 502, ErrorClass::ProviderDown).await;
+            close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
             return Err(CallError::Redirect(call.provider.display_name()));
         }
         let mut reader = call.provider.reader(&call.route, is_events(response.headers()));
@@ -289,15 +289,19 @@ fn unanswered(
     told
 }
 
-async fn close(call: &mut OpenCall, status: u16, class: ErrorClass) {
+/// Records a call that failed; an answer may go out once this has succeeded.
+async fn close(call: &mut OpenCall, status: u16, class: ErrorClass) -> Result<(), CallError> {
     if let Some(record) = call.record_mut() {
         record.status = status;
     }
-    if let Some(closed) = call.close(Some(class), Findings::default())
-        && let Ok(receipt) = closed.receipt
-    {
-        let _ = receipt.durable().await;
-    }
+    keep(call.close(Some(class), Findings::default())).await
+}
+
+/// Waits until the record of a call that was just closed is durable.
+async fn keep(closed: Option<Closed>) -> Result<(), CallError> {
+    let Some(closed) = closed else { return Ok(()) };
+    let receipt = closed.receipt.map_err(|_| CallError::Unavailable)?;
+    receipt.durable().await.map_err(|_| CallError::Unavailable)
 }
 
 fn is_events(headers: &HeaderMap) -> bool {
@@ -347,12 +351,7 @@ impl Answering {
         let judged = readable && self.expects_json && head.status == StatusCode::OK;
         if body.is_end_stream() && !judged {
             // Nothing will be polled of an empty body: it is recorded here.
-            if let Some(closed) =
-                call.close(None, Findings { complete: true, ..Findings::default() })
-            {
-                let receipt = closed.receipt.map_err(|_| CallError::Unavailable)?;
-                receipt.durable().await.map_err(|_| CallError::Unavailable)?;
-            }
+            keep(call.close(None, Findings { complete: true, ..Findings::default() })).await?;
             let headers = self.downstream(&head.headers);
             return Ok(
                 self.finish(head.status, headers, json, None, |_| AnswerBody::whole(Bytes::new()))
@@ -361,7 +360,7 @@ impl Answering {
         // The first piece of a document is there at once, and tells an error behind a 200; of any
         // other answer it is taken only if it is there already.
         let Ok((first, over)) = opening(&mut body, judged).await else {
-            close(&mut call, 502, ErrorClass::Truncated).await;
+            close(&mut call, 502, ErrorClass::Truncated).await?;
             return Err(CallError::Broken(self.provider.display_name()));
         };
         if judged && begins_as_failure(first.as_deref().unwrap_or_default(), over) {
@@ -400,7 +399,7 @@ impl Answering {
         }
         call.first_byte();
         let shown = if page && status.is_success() { StatusCode::BAD_GATEWAY } else { status };
-        close(&mut call, shown.as_u16(), class).await;
+        close(&mut call, shown.as_u16(), class).await?;
         let mut headers = self.downstream(from);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         let explanation = explain::refusal(self.provider.display_name(), class, &headers);
