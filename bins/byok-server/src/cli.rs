@@ -112,11 +112,7 @@ pub(crate) enum AuditCommand {
     /// Check that no entry was changed, removed, added or moved.
     ///
     /// Names the first entry that does not fit, and ends with exit code 1.
-    Verify {
-        /// Only this project's entries.
-        #[arg(long, value_name = "PROJECT ID")]
-        project: Option<String>,
-    },
+    Verify,
 }
 
 /// What to do with projects.
@@ -195,7 +191,6 @@ mod tests {
             "keyring status",
             "keyring rotate",
             "audit verify",
-            "audit verify --project proj_1",
             "projects create Acme",
             "projects create Acme --environment test",
             "projects list --data-dir ./here",

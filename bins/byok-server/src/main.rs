@@ -113,7 +113,7 @@ fn run(cli: &Cli) -> Outcome {
                 }
             })
         }
-        Command::Audit(AuditCommand::Verify { .. }) => {
+        Command::Audit(AuditCommand::Verify) => {
             let (config, keyring) = with_keyring(&sources)?;
             control.block_on(admin::verify_audit(&config, keyring))
         }
