@@ -63,9 +63,6 @@ pub struct RollUp {
     pub unknown_usage_requests: u64,
 }
 
-/// Picodollars in a microdollar.
-const PICO_PER_MICRO: i128 = 1_000_000;
-
 impl RollUpKey {
     /// The key that `record` counts under.
     pub fn of(record: &CallRecord) -> Self {
@@ -143,22 +140,6 @@ impl RollUp {
         }
         self.cost_pico = self.cost_pico.saturating_add(other.cost_pico);
     }
-
-    /// The cost as two numbers that a database can sum in 64 bits: microdollars, and the rest in
-    /// picodollars (0 to 999,999). [`cost_from_parts`] puts sums of both together again.
-    ///
-    /// One column of picodollars would overflow at 9.2 million USD.
-    pub fn cost_parts(&self) -> (i64, i64) {
-        let micro = self.cost_pico.div_euclid(PICO_PER_MICRO);
-        let rest = self.cost_pico.rem_euclid(PICO_PER_MICRO);
-        let narrow = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
-        (narrow(micro), narrow(rest))
-    }
-}
-
-/// Picodollars from sums of [`RollUp::cost_parts`].
-pub fn cost_from_parts(micro: i64, rest: i64) -> i128 {
-    i128::from(micro) * PICO_PER_MICRO + i128::from(rest)
 }
 
 /// Folds `records`, all of them new to the sums they will be added to, into roll-ups.
@@ -301,21 +282,5 @@ mod tests {
         }
         assert_eq!(fold(&records).values().next(), Some(&merged));
         assert!(merged.cost_pico > i128::from(i64::MAX), "sums pass 64 bits");
-    }
-
-    #[test]
-    fn cost_parts_sum_to_the_cost() {
-        let costs =
-            [0, 1, 999_999, 1_000_000, 17_000_001, i128::from(i64::MAX) * 5, -1, -7_000_001];
-        let (mut micro, mut rest, mut exact) = (0, 0, 0);
-        for cost_pico in costs {
-            let parts = RollUp { cost_pico, ..RollUp::default() }.cost_parts();
-            assert!((0..1_000_000).contains(&parts.1), "{cost_pico}");
-            assert_eq!(cost_from_parts(parts.0, parts.1), cost_pico);
-            micro += parts.0;
-            rest += parts.1;
-            exact += cost_pico;
-        }
-        assert_eq!(cost_from_parts(micro, rest), exact);
     }
 }
