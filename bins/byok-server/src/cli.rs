@@ -89,7 +89,7 @@ pub(crate) enum Command {
     Projects(ProjectsCommand),
     /// Check settings, database, encryption keys and journal, and say what is wrong.
     ///
-    /// Changes nothing. Exit code 0 when all is well, 1 when something is not.
+    /// Makes and mends nothing. Exit code 0 when all is well, 1 when something is not.
     Doctor,
 }
 

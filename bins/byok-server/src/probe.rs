@@ -74,6 +74,11 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         print(format_args!("{mark}  {what:<12}{text}"))
     };
     report("settings", Ok("read".to_owned()))?;
+    let path = config.storage.database_url.trim_start_matches("sqlite://");
+    if !std::path::Path::new(path).exists() {
+        report("database", Err(format!("{path} is not there; `byok-server migrate` makes it")))?;
+        return Err(Failure::Finding);
+    }
     let database = match open_database(&config.storage).await {
         Ok(database) => database,
         Err(failure) => {
@@ -109,8 +114,14 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         )?;
     }
     let journal = config.storage.data_dir.join("journal");
-    let room = std::fs::create_dir_all(&journal).map_err(|error| error.to_string());
-    report("journal", room.map(|()| journal.display().to_string()))?;
+    let found = match std::fs::read_dir(&journal) {
+        Ok(_) => Ok(format!("{} can be read", journal.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok("none yet; the first start makes it".to_owned())
+        }
+        Err(error) => Err(format!("{}: {error}", journal.display())),
+    };
+    report("journal", found)?;
     if well { Ok(()) } else { Err(Failure::Finding) }
 }
 
