@@ -1,6 +1,7 @@
 //! What comes back of a call.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -53,8 +54,8 @@ pub type AnswerError = Box<dyn Error + Send + Sync>;
 pub struct AnswerBody(Kind);
 
 enum Kind {
-    /// Read whole already (a refusal), and recorded.
-    Whole(Bytes),
+    /// There already, and recorded.
+    Whole(Bytes, Summary),
     /// Passing through.
     Relayed(Box<Relay>),
 }
@@ -71,7 +72,7 @@ struct Relay {
 impl AnswerBody {
     /// A body that is there already.
     pub fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(bytes))
+        Self(Kind::Whole(bytes, Summary::default()))
     }
 
     pub(crate) fn relayed(
@@ -82,10 +83,26 @@ impl AnswerBody {
         Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken: None, over: false })))
     }
 
+    /// Takes in a body of which all has come, so that it goes out in one piece with its head, and
+    /// only once it is recorded.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub(crate) async fn settled(mut self) -> Result<Self, AnswerError> {
+        let mut whole = Bytes::new();
+        while !self.is_end_stream()
+            && let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
+        {
+            let Ok(data) = frame?.into_data() else { continue };
+            whole = if whole.is_empty() { data } else { [whole, data].concat().into() };
+        }
+        Ok(Self(Kind::Whole(whole, self.summary())))
+    }
+
     /// What the call used and cost; known once the body has ended.
     pub fn summary(&self) -> Summary {
         match &self.0 {
-            Kind::Whole(_) => Summary::default(),
+            Kind::Whole(_, summary) => *summary,
             Kind::Relayed(relay) => relay.tap.summary(),
         }
     }
@@ -93,7 +110,7 @@ impl AnswerBody {
     /// The whole body, when it is there already.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
-            Kind::Whole(bytes) => Some(bytes),
+            Kind::Whole(bytes, _) => Some(bytes),
             Kind::Relayed(_) => None,
         }
     }
@@ -168,22 +185,22 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         match &mut self.0 {
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Whole(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Kind::Relayed(relay) => relay.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Whole(bytes, _) => bytes.is_empty(),
             Kind::Relayed(relay) => relay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Whole(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Relayed(relay) if relay.hide.is_some() || relay.mask.holds() => {
                 SizeHint::default()
             }

@@ -373,9 +373,13 @@ impl Answering {
         }
         let tap = Tap::new(Prefixed::new(first, body), reader, call);
         let hide = hide.filter(|_| events);
-        Ok(self.finish(head.status, passed, json, None, |secret| {
+        let mut answer = self.finish(head.status, passed, json, None, |secret| {
             AnswerBody::relayed(tap, hide, Masking::new(secret))
-        }))
+        });
+        if over {
+            answer.body = answer.body.settled().await.map_err(|_| CallError::Unavailable)?;
+        }
+        Ok(answer)
     }
 
     /// Reads a refusal whole, masks the key in it, names its class and records it.

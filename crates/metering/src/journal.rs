@@ -133,7 +133,7 @@ impl Journal {
     pub fn append(&self, record: &CallRecord) -> Result<Receipt, JournalFull> {
         FRAME.with_borrow_mut(|frame| {
             frame.fill(record).map_err(|error| {
-                tracing::error!(%error, "a call record cannot be written as JSON");
+                tracing::error!(%error, "a call record cannot be written as MessagePack");
                 JournalFull
             })?;
             if !frame.is_within_limit() {

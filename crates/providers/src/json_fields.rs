@@ -86,43 +86,33 @@ impl JsonFields {
     }
 
     fn before_name<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        for (at, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'"' => {
-                    self.name.clear();
-                    self.state = State::InName;
-                    return &bytes[at + 1..];
-                }
-                b'}' => {
-                    self.state = State::Over;
-                    return &bytes[at + 1..];
-                }
-                _ => {}
-            }
+        let Some(at) = bytes.iter().position(|byte| matches!(byte, b'"' | b'}')) else {
+            return &[];
+        };
+        if bytes[at] == b'"' {
+            self.name.clear();
+            self.in_string = true;
+            self.state = State::InName;
+        } else {
+            self.state = State::Over;
         }
-        &[]
+        &bytes[at + 1..]
     }
 
     fn in_name<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        for (at, byte) in bytes.iter().enumerate() {
-            if self.escaped {
-                self.escaped = false;
-            } else if *byte == b'\\' {
-                self.escaped = true;
-            } else if *byte == b'"' {
-                let name = &self.name;
-                self.current = self.wanted.iter().position(|w| w.as_bytes() == name.as_slice());
-                if let Some(index) = self.current {
-                    self.found[index] = Some(Vec::new());
-                }
-                self.state = State::Value;
-                return &bytes[at + 1..];
+        let end = self.skip_string(bytes, 0);
+        let text = &bytes[..end - usize::from(!self.in_string)];
+        let room = NAME_CAP - self.name.len();
+        self.name.extend_from_slice(&text[..text.len().min(room)]);
+        if !self.in_string {
+            let name = &self.name;
+            self.current = self.wanted.iter().position(|w| w.as_bytes() == name.as_slice());
+            if let Some(index) = self.current {
+                self.found[index] = Some(Vec::new());
             }
-            if self.name.len() < NAME_CAP {
-                self.name.push(*byte);
-            }
+            self.state = State::Value;
         }
-        &[]
+        &bytes[end..]
     }
 
     /// Runs to the comma or bracket that ends the value, keeping it when it is wanted.

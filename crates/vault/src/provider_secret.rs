@@ -95,8 +95,15 @@ impl ProviderSecret {
     /// Whether the key occurs in `hay`.
     pub fn find_in(&self, hay: &[u8]) -> bool {
         // Most of what is searched is a header's value, shorter than any key.
-        (Self::MIN_MASKED_BYTES..=hay.len()).contains(&self.0.len())
-            && memmem::find(hay, &self.0).is_some()
+        if !(Self::MIN_MASKED_BYTES..=hay.len()).contains(&self.0.len()) {
+            return false;
+        }
+        // To prepare the better search takes as long as to look through a page of text.
+        if hay.len() > 4096 {
+            return memmem::find(hay, &self.0).is_some();
+        }
+        let last = self.0.len() - 1;
+        memchr::memchr_iter(self.0[last], &hay[last..]).any(|at| hay[at..].starts_with(&self.0))
     }
 
     /// How many bytes at the end of `text` are a beginning of the key, and less than all of it: the

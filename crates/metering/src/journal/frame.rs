@@ -1,4 +1,5 @@
-//! How a record lies in a file: a head of fixed size, then its JSON.
+//! How a record lies in a file: a head of fixed size, then the record as a MessagePack map (by the
+//! names of its fields, so that a later version reads what an earlier one left).
 //!
 //! ```text
 //! 0   length of the payload, u32 LE        8   sequence number, u64 LE
@@ -38,10 +39,10 @@ impl FrameBuffer {
     }
 
     /// Takes the payload. The checksum's larger part is done here, outside any lock.
-    pub(crate) fn fill(&mut self, record: &CallRecord) -> Result<(), serde_json::Error> {
+    pub(crate) fn fill(&mut self, record: &CallRecord) -> Result<(), rmp_serde::encode::Error> {
         self.bytes.clear();
         self.bytes.resize(HEAD, 0);
-        serde_json::to_writer(&mut self.bytes, record)?;
+        rmp_serde::encode::write_named(&mut self.bytes, record)?;
         self.payload_crc = Hasher::new();
         self.payload_crc.update(&self.bytes[HEAD..]);
         Ok(())
@@ -112,7 +113,7 @@ mod tests {
 
     fn frame() -> Vec<u8> {
         let mut buffer = FrameBuffer::default();
-        buffer.fill(&record(77)).expect("JSON");
+        buffer.fill(&record(77)).expect("fits");
         buffer.place(41, 40).to_vec()
     }
 
@@ -121,7 +122,7 @@ mod tests {
         let bytes = frame();
         let frame = parse(&bytes).expect("whole");
         assert_eq!((frame.seq, frame.acked), (41, 40));
-        let read: CallRecord = serde_json::from_slice(frame.payload).expect("JSON");
+        let read: CallRecord = rmp_serde::from_slice(frame.payload).expect("a record");
         assert_eq!(read, record(77));
         assert_eq!(size(&bytes), Some(bytes.len()));
     }
@@ -130,9 +131,9 @@ mod tests {
     fn a_buffer_used_again_keeps_nothing_of_the_last_record() {
         let mut buffer = FrameBuffer::default();
         let long = CallRecord { operation: "x".repeat(2000).into(), ..record(1) };
-        buffer.fill(&long).expect("JSON");
+        buffer.fill(&long).expect("fits");
         buffer.place(1, 0);
-        buffer.fill(&record(77)).expect("JSON");
+        buffer.fill(&record(77)).expect("fits");
         assert_eq!(buffer.place(41, 40), frame());
     }
 

@@ -83,6 +83,7 @@ impl Keeper {
             Ok(()) => {
                 metrics::histogram!("byok_journal_sync_seconds").record(started.elapsed());
                 self.acknowledge(group.last_seq);
+                self.zero_ahead();
             }
             Err(error) => {
                 tracing::error!(%error, "a sync of the journal failed; writing to a new file");
@@ -114,6 +115,13 @@ impl Keeper {
         self.syncing.shrink_to(KEPT_BYTES);
         self.spool.progress.acknowledge(last_seq);
         self.spool.writer_bell.ring();
+    }
+
+    fn zero_ahead(&self) {
+        let limit = self.spool.settings.segment_bytes;
+        if let Err(error) = self.spool.tail().active.zero_ahead(limit) {
+            tracing::debug!(%error, "the journal's next bytes cannot be written ahead");
+        }
     }
 
     /// Starts a new file with what is not durable yet; those who wait learn when that fails too.

@@ -130,7 +130,7 @@ impl Open {
 
     fn next_record(&mut self) -> Result<CallRecord, JournalError> {
         let (seq, offset) = (self.seq, self.offset);
-        let record = serde_json::from_slice(self.next_payload()?);
+        let record = rmp_serde::from_slice(self.next_payload()?);
         record.map_err(|error| {
             let what = format!("record {seq} is not understood: {error}");
             JournalError::damaged(&self.path, offset, what)

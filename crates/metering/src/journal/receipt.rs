@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::error::JournalError;
@@ -18,7 +18,7 @@ pub struct Receipt(State);
 #[derive(Debug)]
 enum State {
     Durable,
-    Waiting { seq: u64, progress: Arc<Progress>, registered: Option<Waker> },
+    Waiting(Waiting),
 }
 
 impl Receipt {
@@ -27,14 +27,14 @@ impl Receipt {
     }
 
     pub(crate) const fn waiting(seq: u64, progress: Arc<Progress>) -> Self {
-        Self(State::Waiting { seq, progress, registered: None })
+        Self(State::Waiting(Waiting { seq, progress, registered: None }))
     }
 
     /// Whether the record is known to be durable.
     pub fn is_ready(&self) -> bool {
         match &self.0 {
             State::Durable => true,
-            State::Waiting { seq, progress, .. } => progress.acked() >= *seq,
+            State::Waiting(waiting) => waiting.progress.acked() >= waiting.seq,
         }
     }
 
@@ -54,8 +54,76 @@ impl Future for Receipt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Durable => Poll::Ready(Ok(())),
-            State::Waiting { seq, progress, registered } => progress.poll(*seq, registered, cx),
+            State::Waiting(waiting) => waiting.poll(cx),
         }
+    }
+}
+
+/// One that waits.
+#[derive(Debug)]
+struct Waiting {
+    seq: u64,
+    progress: Arc<Progress>,
+    registered: Option<Registration>,
+}
+
+/// In which circle it stands, and how it is woken.
+#[derive(Debug)]
+struct Registration {
+    circle: usize,
+    waker: Waker,
+}
+
+impl Waiting {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<(), JournalError>> {
+        if let Some(outcome) = self.progress.outcome(self.seq) {
+            self.pass_on();
+            return Poll::Ready(outcome);
+        }
+        let known = self.registered.as_ref();
+        if known.is_some_and(|registered| registered.waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        self.leave();
+        let circle = Circles::of_this_thread();
+        let mut standing = self.progress.circles.lock(circle);
+        // Again, under the lock: `settle` may just have passed by.
+        if let Some(outcome) = self.progress.outcome(self.seq) {
+            return Poll::Ready(outcome);
+        }
+        let waker = cx.waker().clone();
+        standing.waiting.push((self.seq, waker.clone()));
+        drop(standing);
+        self.registered = Some(Registration { circle, waker });
+        Poll::Pending
+    }
+
+    /// Wakes the others of the circle whose wait is over.
+    fn pass_on(&mut self) {
+        if let Some(Registration { circle, .. }) = self.registered.take() {
+            let next = std::mem::take(&mut self.progress.circles.lock(circle).next);
+            next.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Stops waiting; the word that was meant for this one goes to the others.
+    fn leave(&mut self) {
+        let Some(Registration { circle, .. }) = &self.registered else { return };
+        let mut standing = self.progress.circles.lock(*circle);
+        let before = standing.waiting.len();
+        standing.waiting.retain(|(seq, _)| *seq != self.seq);
+        if standing.waiting.len() == before {
+            drop(standing);
+            self.pass_on();
+        } else {
+            self.registered = None;
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -64,7 +132,37 @@ impl Future for Receipt {
 pub(crate) struct Progress {
     acked: AtomicU64,
     failed: AtomicU64,
-    waiting: Mutex<Vec<(u64, Waker)>>,
+    circles: Circles,
+}
+
+/// Those who wait, a circle for each of the threads they wait on (or for a few of them).
+///
+/// The thread that syncs wakes one of a circle, and that one wakes the others: to wake a task of
+/// another thread takes a system call, to wake one of the same thread takes none.
+#[derive(Debug, Default)]
+struct Circles([Mutex<Circle>; 16]);
+
+#[derive(Debug, Default)]
+struct Circle {
+    waiting: Vec<(u64, Waker)>,
+    /// Whose wait is over, to be woken by the one that was woken first.
+    next: Vec<Waker>,
+}
+
+thread_local! {
+    static CIRCLE: usize = NEXT_CIRCLE.fetch_add(1, Ordering::Relaxed);
+}
+
+static NEXT_CIRCLE: AtomicUsize = AtomicUsize::new(0);
+
+impl Circles {
+    fn of_this_thread() -> usize {
+        CIRCLE.with(|circle| *circle)
+    }
+
+    fn lock(&self, circle: usize) -> MutexGuard<'_, Circle> {
+        self.0[circle % self.0.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Progress {
@@ -80,13 +178,13 @@ impl Progress {
     /// Everything through `seq` is durable.
     pub(crate) fn acknowledge(&self, seq: u64) {
         self.acked.fetch_max(seq, Ordering::SeqCst);
-        self.wake(seq);
+        self.settle(seq);
     }
 
     /// Everything through `seq` that is not durable has failed to be.
     pub(crate) fn fail(&self, seq: u64) {
         self.failed.fetch_max(seq, Ordering::SeqCst);
-        self.wake(seq);
+        self.settle(seq);
     }
 
     fn outcome(&self, seq: u64) -> Option<Result<(), JournalError>> {
@@ -99,34 +197,99 @@ impl Progress {
         }
     }
 
-    fn poll(
-        &self,
-        seq: u64,
-        registered: &mut Option<Waker>,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), JournalError>> {
-        if let Some(outcome) = self.outcome(seq) {
-            return Poll::Ready(outcome);
+    fn settle(&self, through: u64) {
+        for circle in 0..self.circles.0.len() {
+            let mut standing = self.circles.lock(circle);
+            let Circle { waiting, next } = &mut *standing;
+            next.extend(waiting.extract_if(.., |(seq, _)| *seq <= through).map(|(_, waker)| waker));
+            let first = next.pop();
+            drop(standing);
+            if let Some(first) = first {
+                first.wake();
+            }
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Again, under the lock: `wake` may just have passed by.
-        if let Some(outcome) = self.outcome(seq) {
-            return Poll::Ready(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
         }
-        if !registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            waiting.push((seq, cx.waker().clone()));
-            *registered = Some(cx.waker().clone());
-        }
-        Poll::Pending
     }
 
-    fn wake(&self, through: u64) {
-        let woken: Vec<_> = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.extract_if(.., |(seq, _)| *seq <= through).collect()
+    /// Receipts for records 1 to `n`, each waiting with a waker of its own.
+    fn waiting(progress: &Arc<Progress>, n: u64) -> Vec<(Pin<Box<Receipt>>, Arc<Count>)> {
+        let wait = |seq| {
+            let mut receipt = Box::pin(Receipt::waiting(seq, Arc::clone(progress)));
+            let count = Arc::new(Count::default());
+            assert!(poll(&mut receipt, &count).is_pending());
+            (receipt, count)
         };
-        for (_, waker) in woken {
-            waker.wake();
-        }
+        (1..=n).map(wait).collect()
+    }
+
+    fn poll(receipt: &mut Pin<Box<Receipt>>, count: &Arc<Count>) -> Poll<Result<(), JournalError>> {
+        let waker = Waker::from(Arc::clone(count));
+        receipt.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    fn woken(waiting: &[(Pin<Box<Receipt>>, Arc<Count>)]) -> Vec<usize> {
+        waiting.iter().map(|(_, count)| count.0.load(Ordering::SeqCst)).collect()
+    }
+
+    #[test]
+    fn one_is_woken_and_wakes_the_others_whose_wait_is_over() {
+        let progress = Arc::new(Progress::default());
+        let mut all = waiting(&progress, 4);
+        progress.acknowledge(3);
+        assert_eq!(woken(&all).iter().sum::<usize>(), 1);
+        let first = woken(&all).iter().position(|times| *times == 1).expect("one");
+        let (receipt, count) = &mut all[first];
+        assert!(matches!(poll(receipt, count), Poll::Ready(Ok(()))));
+        assert_eq!(woken(&all), [1, 1, 1, 0]);
+        progress.fail(4);
+        assert_eq!(woken(&all), [1, 1, 1, 1]);
+        let (receipt, count) = &mut all[3];
+        assert!(matches!(poll(receipt, count), Poll::Ready(Err(JournalError::NotDurable))));
+    }
+
+    #[test]
+    fn one_that_leaves_takes_nobodys_word_with_it() {
+        let progress = Arc::new(Progress::default());
+        // Before the word: it is not the one that is woken.
+        let mut all = waiting(&progress, 2);
+        let (gone, count) = all.pop().expect("two");
+        drop(gone);
+        progress.acknowledge(2);
+        assert_eq!((woken(&all), count.0.load(Ordering::SeqCst)), (vec![1], 0));
+        // After the word, and before it was polled.
+        let progress = Arc::new(Progress::default());
+        let mut all = waiting(&progress, 3);
+        progress.acknowledge(3);
+        let first = woken(&all).iter().position(|times| *times == 1).expect("one");
+        drop(all.remove(first));
+        assert_eq!(woken(&all), [1, 1]);
+    }
+
+    #[test]
+    fn one_that_moves_to_another_task_is_woken_there() {
+        let progress = Arc::new(Progress::default());
+        let (mut receipt, before) = waiting(&progress, 1).pop().expect("one");
+        let after = Arc::new(Count::default());
+        assert!(poll(&mut receipt, &after).is_pending());
+        progress.acknowledge(1);
+        let times = |count: &Count| count.0.load(Ordering::SeqCst);
+        assert_eq!((times(&before), times(&after)), (0, 1));
     }
 }

@@ -11,8 +11,13 @@ use super::id::JournalId;
 pub(crate) const HEADER: usize = 72;
 
 const MAGIC: &[u8; 8] = b"BYOKJRNL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const EXTENSION: &str = "journal";
+/// Zeros are written ahead once there are less than this many bytes of them…
+const ZEROS_LOW: u64 = 256 << 10;
+/// … until there are this many.
+const ZEROS_HIGH: u64 = 768 << 10;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What a segment file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,15 +101,17 @@ pub(crate) fn number(path: &Path) -> Option<u64> {
 pub(crate) struct Active {
     pub(crate) header: Header,
     file: Arc<dyn DiskFile>,
-    /// Bytes of header and whole frames. What lies beyond is the rest of a failed write.
+    /// Bytes of header and whole frames. What lies beyond is zeros, or the rest of a failed write.
     len: u64,
+    /// Where the zeros written ahead end.
+    zeroed: u64,
 }
 
 impl Active {
     /// Starts a file. Leaves none behind when that fails.
     pub(crate) fn create(disk: &dyn Disk, dir: &Path, header: Header) -> io::Result<Self> {
         let path = path(dir, header.number);
-        let mut active = Self { header, file: disk.create(&path)?, len: 0 };
+        let mut active = Self { header, file: disk.create(&path)?, len: 0, zeroed: 0 };
         match active.append(&header.encode()) {
             Ok(()) => Ok(active),
             Err(error) => {
@@ -132,6 +139,24 @@ impl Active {
     /// Whether `more` bytes belong in the next file, if a file is to have at most `limit`.
     pub(crate) fn is_full(&self, more: usize, limit: u64) -> bool {
         self.len > HEADER as u64 && self.len + more as u64 > limit
+    }
+
+    /// Writes zeros where the next frames will lie, at most up to `limit`: a sync of bytes that were
+    /// there before has no metadata to write, which makes it twice as fast.
+    ///
+    /// # Errors
+    /// When the disk takes no more. That is no failure yet: frames have their own way to find out.
+    pub(crate) fn zero_ahead(&mut self, limit: u64) -> io::Result<()> {
+        if self.zeroed > self.len + ZEROS_LOW {
+            return Ok(());
+        }
+        let end = (self.len + ZEROS_HIGH).min(limit);
+        self.zeroed = self.zeroed.max(self.len);
+        while self.zeroed < end {
+            let bytes = usize::try_from(end - self.zeroed).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            self.zeroed += self.file.write_at(&ZEROS[..bytes], self.zeroed)? as u64;
+        }
+        Ok(())
     }
 
     /// Sees that there is room for a while, as far as the file system can tell.

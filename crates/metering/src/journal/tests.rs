@@ -41,7 +41,7 @@ fn open_on(disk: Arc<dyn Disk>, dir: &Path, durability: Durability) -> Arc<Journ
         disk,
         durability,
         max_bytes: ROOM,
-        segment_bytes: 1800,
+        segment_bytes: 1300,
         retry: Duration::from_millis(2),
         journal: id,
         run: id,

@@ -72,7 +72,7 @@ fn the_folder_and_its_files_are_their_owners_alone() {
 #[test]
 fn a_full_journal_has_no_room_for_new_calls_but_takes_those_in_flight() {
     let dir = tempfile::tempdir().expect("a folder");
-    let journal = Journal::open(dir.path(), Durability::Os, 1000, fresh_id()).expect("opens");
+    let journal = Journal::open(dir.path(), Durability::Os, 720, fresh_id()).expect("opens");
     let mut sizes = Vec::new();
     for n in 1..=4 {
         sizes.push(journal.has_room());
@@ -81,7 +81,7 @@ fn a_full_journal_has_no_room_for_new_calls_but_takes_those_in_flight() {
     assert_eq!(sizes, [true, true, true, false], "{} bytes", journal.unapplied_bytes());
     let bytes = journal.unapplied_bytes();
     drop(journal);
-    let journal = Journal::open(dir.path(), Durability::Os, 1000, fresh_id()).expect("opens");
+    let journal = Journal::open(dir.path(), Durability::Os, 720, fresh_id()).expect("opens");
     assert_eq!(journal.unapplied_bytes(), bytes, "what was found counts too");
     assert!(!journal.has_room());
     journal.spool().release(2, bytes / 2);

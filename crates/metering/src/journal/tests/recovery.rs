@@ -78,9 +78,8 @@ fn a_tail_cut_at_any_byte_gives_the_whole_records_before_the_cut() {
         let last = segments(dir.path()).pop().expect("three files");
         let bytes = std::fs::read(&last).expect("readable");
         let mut ends = vec![segment::HEADER];
-        while ends.last().expect("one") < &bytes.len() {
-            let at = *ends.last().expect("one");
-            ends.push(at + frame::size(&bytes[at..]).expect("a frame"));
+        while let Some(frame) = frame::parse(&bytes[ends[ends.len() - 1]..]) {
+            ends.push(ends[ends.len() - 1] + frame::HEAD + frame.payload.len());
         }
         let file = std::fs::OpenOptions::new().write(true).open(&last).expect("there");
         for len in (0..bytes.len()).rev() {
@@ -90,6 +89,18 @@ fn a_tail_cut_at_any_byte_gives_the_whole_records_before_the_cut() {
             assert_eq!(reopened(dir.path()).expect("opens"), expected, "{len} bytes");
         }
     }
+}
+
+#[test]
+fn zeros_that_were_written_ahead_are_the_end_and_not_a_torn_tail() {
+    let dir = crashed(Durability::Disk);
+    let last = segments(dir.path()).pop().expect("three files");
+    let bytes = std::fs::read(&last).expect("readable");
+    assert!(bytes.ends_with(&[0; 100]), "there are some");
+    assert_eq!(recover(dir.path()).expect("opens").torn, None);
+    put(&last, bytes.len() - 50, 1);
+    let torn = recover(dir.path()).expect("opens").torn.expect("a torn write");
+    assert_eq!(torn.offset + torn.bytes, bytes.len() as u64);
 }
 
 #[test]
@@ -232,14 +243,14 @@ fn a_file_of_a_later_version_is_refused_by_name() {
     let dir = crashed(Durability::Os);
     let file = segments(dir.path()).pop().expect("files");
     let mut bytes = std::fs::read(&file).expect("readable");
-    bytes[8] = 2;
+    bytes[8] = 3;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[..12]);
     crc.update(&bytes[16..segment::HEADER]);
     bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     std::fs::write(&file, bytes).expect("written");
     let error = reopened(dir.path()).expect_err("refused").to_string();
-    assert!(error.contains("version 2") && error.contains("00003.journal"), "{error}");
+    assert!(error.contains("version 3") && error.contains("00003.journal"), "{error}");
 }
 
 #[test]
