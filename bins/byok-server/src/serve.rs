@@ -149,10 +149,7 @@ fn start(
     let server = byok_net::serve(
         listener,
         service_fn(move |request: Request<Incoming>| {
-            let api = api.clone();
-            let request = request.map(|body| TimedBody::new(body, BODY_SILENCE));
-            // On the heap, since hyper moves it about: it is several kilobytes large.
-            let answer = Box::pin(api.handle(request));
+            let answer = api.handle(request.map(|body| TimedBody::new(body, BODY_SILENCE)));
             async move { Ok::<_, Infallible>(answer.await) }
         }),
     )

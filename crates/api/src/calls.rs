@@ -51,6 +51,33 @@ struct Incoming {
     parts: Parts,
 }
 
+/// Where a call goes, and for whom.
+struct Place {
+    provider: &'static dyn Provider,
+    route: Route,
+    project: ProjectId,
+    ref_id: RefId,
+    query: Option<String>,
+}
+
+impl Incoming {
+    fn into_call<B>(self, place: Place, body: CallBody<B>) -> Call<B> {
+        let Place { provider, route, project, ref_id, query } = place;
+        Call {
+            id: self.id,
+            at: self.at,
+            started: self.started,
+            project,
+            ref_id,
+            provider,
+            route,
+            query,
+            headers: self.parts.headers,
+            body,
+        }
+    }
+}
+
 impl Calls {
     /// The hot routes over `gateway`. `state` is the management routes' own.
     pub fn new(gateway: Arc<Gateway>, state: Arc<AppState>, forward_unknown: bool) -> Self {
@@ -58,7 +85,7 @@ impl Calls {
     }
 
     /// Serves a request whose path [`CallPath::parse`] has matched.
-    pub async fn serve<B>(&self, path: CallPath, request: Request<B>) -> Response<CallBodyOut>
+    pub async fn serve<B>(self, path: CallPath, request: Request<B>) -> Response<CallBodyOut>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -102,15 +129,15 @@ impl Calls {
                 "Send the body without a Content-Encoding.",
             ));
         }
+        let refused = |error| errors::of_call(error, self.gateway.max_body());
         match path.kind {
             Kind::Envelope => {
                 let route = path::envelope_route(path, provider, &incoming.parts.method)?;
                 let envelope = Envelope::open(&self.gateway, &route, headers, body).await?;
                 let ref_id = agree(implied, Some(envelope.ref_id))?;
-                let answer = self
-                    .call(provider, route, project, ref_id, incoming, None, envelope.body)
-                    .await?;
-                Ok(envelope::answer(answer))
+                let place = Place { provider, route, project, ref_id, query: None };
+                let call = incoming.into_call(place, envelope.body);
+                Ok(envelope::answer(self.gateway.call(call).await.map_err(refused)?))
             }
             Kind::DropIn => {
                 path::unambiguous(path.rest())?;
@@ -124,9 +151,9 @@ impl Calls {
                 let ref_id = agree(implied, path::ref_id(headers)?)?;
                 let query = incoming.parts.uri.query().map(str::to_owned);
                 let body = self.drop_in_body(&route, headers, body).await?;
-                let answer =
-                    self.call(provider, route, project, ref_id, incoming, query, body).await?;
-                Ok(drop_in_answer(answer))
+                let place = Place { provider, route, project, ref_id, query };
+                let call = incoming.into_call(place, body);
+                Ok(drop_in_answer(self.gateway.call(call).await.map_err(refused)?))
             }
         }
     }
@@ -207,39 +234,6 @@ impl Calls {
             return Err(errors::too_large(limit));
         }
         Ok(CallBody::Stream(body))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one call, taken apart just before")]
-    async fn call<B>(
-        &self,
-        provider: &'static dyn Provider,
-        route: Route,
-        project: ProjectId,
-        ref_id: RefId,
-        incoming: Incoming,
-        query: Option<String>,
-        body: CallBody<B>,
-    ) -> Result<Answer, ApiError>
-    where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let call = Call {
-            id: incoming.id,
-            at: incoming.at,
-            started: incoming.started,
-            project,
-            ref_id,
-            provider,
-            route,
-            query,
-            headers: incoming.parts.headers,
-            body,
-        };
-        self.gateway
-            .call(call)
-            .await
-            .map_err(|error| errors::of_call(error, self.gateway.max_body()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Both families of routes behind one door.
 
 use std::error::Error;
+use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
@@ -28,16 +29,26 @@ impl Api {
     }
 
     /// Serves one request.
-    pub async fn handle<B>(self, request: Request<B>) -> Response<CallBodyOut>
+    ///
+    /// On the heap, since a server moves the future about: that of a call is several kilobytes
+    /// large.
+    pub fn handle<B>(
+        &self,
+        request: Request<B>,
+    ) -> Pin<Box<dyn Future<Output = Response<CallBodyOut>> + Send>>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if let Some(path) = CallPath::parse(request.uri().path()) {
-            return self.calls.serve(path, request).await;
+        match CallPath::parse(request.uri().path()) {
+            Some(path) => Box::pin(self.calls.clone().serve(path, request)),
+            None => Box::pin(self.clone().manage(request.map(AxumBody::new))),
         }
+    }
+
+    async fn manage(self, request: Request<AxumBody>) -> Response<CallBodyOut> {
         // A change that has begun is finished although its caller may leave.
-        let answer = self.management.oneshot(request.map(AxumBody::new));
+        let answer = self.management.oneshot(request);
         let response = match self.control.spawn(answer).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},

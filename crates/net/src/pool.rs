@@ -179,11 +179,12 @@ impl Drop for Place {
 
 impl Slot {
     /// The connection that was idle the shortest time, so that the others may age and go.
-    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
+    ///
+    /// Whether the upstream has closed it meanwhile nobody has looked: the exchange will tell, before
+    /// it has sent anything.
+    pub(crate) fn take(&self) -> Option<Connection> {
         let mut idle = lock(&self.idle);
         for at in (0..idle.len()).rev() {
-            // Nobody has looked whether the upstream closed it meanwhile.
-            idle[at].connection.driver.poll(cx);
             if idle[at].connection.sender.is_ready() {
                 return Some(idle.remove(at).connection);
             }
@@ -298,6 +299,13 @@ impl Lease {
                 None => Failure::Final(error.into_error().into()),
             }),
             None => Err(Failure::Final(SendError::Timeout { sent: true })),
+        }
+    }
+
+    /// Lets the connection see that its exchange is over, if it has not.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
+        if !self.connection.sender.is_ready() {
+            self.drive(cx);
         }
     }
 

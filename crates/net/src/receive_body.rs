@@ -75,13 +75,17 @@ impl Body for ReceiveBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
         let this = self.get_mut();
         let Some(lease) = &mut this.lease else { return Poll::Ready(None) };
-        lease.drive(cx);
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        // What has been read already costs the connection no turn.
+        let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        if polled.is_pending() {
+            lease.drive(cx);
+            polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        }
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
                 if this.incoming.is_end_stream() {
-                    // Lets the connection see that its exchange is over.
-                    lease.drive(cx);
+                    lease.finish(cx);
                     this.keep_connection();
                 }
                 Poll::Ready(Some(Ok(frame)))

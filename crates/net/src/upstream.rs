@@ -1,6 +1,6 @@
 //! The outgoing client: one request to one base URL, on a kept connection or a new one.
 
-use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::client::conn::http1;
@@ -189,7 +189,7 @@ impl Upstream {
         let slot = pool.slot(base);
         let mut request = request;
         loop {
-            let kept = poll_fn(|cx| Poll::Ready(slot.take(cx))).await;
+            let kept = slot.take();
             let fresh = kept.is_none();
             let connection = match kept {
                 Some(connection) => connection,
