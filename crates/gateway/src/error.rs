@@ -37,8 +37,8 @@ pub enum CallError {
     #[error("the path has an encoded slash, a dot segment or an empty segment")]
     Path,
     /// The body is longer than allowed.
-    #[error("the body is longer than {0} bytes")]
-    BodyTooLarge(u64),
+    #[error("the body is longer than allowed")]
+    BodyTooLarge,
     /// The caller broke off its own request.
     #[error("the request body broke off")]
     RequestBody,

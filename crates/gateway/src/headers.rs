@@ -3,6 +3,8 @@
 use byok_providers::Provider;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::media_type::essence;
+
 /// Marks a call to an address that a customer chose, so that one that leads back here is known.
 pub(crate) const HOP: HeaderName = HeaderName::from_static("x-byo-hop");
 
@@ -64,20 +66,24 @@ fn is_rate_limit(name: &str) -> bool {
         || name.starts_with("x-tokenlimit-")
 }
 
+const HARMLESS: [&str; 6] = [
+    "application/json",
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/jsonl",
+    "text/plain",
+    "application/octet-stream",
+];
+
 /// Types that no browser runs pass; everything else is just bytes.
 fn content_type(value: &HeaderValue) -> HeaderValue {
-    let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let harmless = match essence.as_str() {
-        "application/json"
-        | "application/x-ndjson"
-        | "application/jsonl"
-        | "text/event-stream"
-        | "text/plain"
-        | "application/octet-stream" => true,
-        "image/svg+xml" => false,
-        other => other.starts_with("audio/") || other.starts_with("image/"),
+    let essence = essence(value);
+    let is = |name: &&str| essence.eq_ignore_ascii_case(name.as_bytes());
+    let is_of = |family: &&str| {
+        essence.get(..family.len()).is_some_and(|f| f.eq_ignore_ascii_case(family.as_bytes()))
     };
+    let harmless = HARMLESS.iter().any(|name| is(name))
+        || ["audio/", "image/"].iter().any(|family| is_of(family)) && !is(&"image/svg+xml");
     if harmless { value.clone() } else { HeaderValue::from_static("application/octet-stream") }
 }
 

@@ -8,6 +8,7 @@
 
 mod ambient;
 mod answer;
+mod answering;
 mod call;
 pub mod directory;
 mod error;
@@ -16,6 +17,7 @@ mod gateway;
 mod headers;
 mod made_objects;
 mod masking;
+mod media_type;
 pub mod multipart;
 mod prefixed;
 mod remembered;

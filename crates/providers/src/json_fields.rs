@@ -7,6 +7,17 @@ const VALUE_CAP: usize = 64 * 1024;
 /// The longest field name that can be one of ours.
 const NAME_CAP: usize = 64;
 
+/// The bytes that open, close or separate values.
+const STRUCTURAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < b"\"{}[],".len() {
+        table[b"\"{}[],"[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Before the document's first bracket.
@@ -123,6 +134,12 @@ impl JsonFields {
                 at = self.skip_string(bytes, at);
                 continue;
             }
+            // Most bytes mean nothing here: numbers, names of values, spaces.
+            let Some(next) = bytes[at..].iter().position(|byte| STRUCTURAL[usize::from(*byte)])
+            else {
+                break;
+            };
+            at += next;
             match bytes[at] {
                 b'"' => self.in_string = true,
                 b'{' | b'[' => self.depth += 1,

@@ -16,7 +16,7 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
     let (code, message) = match &error {
         CallError::NoProject => return ApiError::not_found("project"),
         CallError::NoObject(kind) => return ApiError::not_found(kind),
-        CallError::BodyTooLarge(_) => return too_large(limit),
+        CallError::BodyTooLarge => return too_large(limit),
         CallError::KeyNotConnected(provider) => (
             Code::KeyNotConnected,
             format!(

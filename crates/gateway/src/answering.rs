@@ -1,0 +1,262 @@
+//! From the head of the provider's answer to the answer on its way to the caller.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use byok_domain::{AnswerReader, ErrorClass, Findings, KeySource, RequestId};
+use byok_metering::meter::{Closed, OpenCall};
+use byok_metering::tap::Tap;
+use byok_net::ReceiveBody;
+use byok_providers::{HideUsageChunk, Provider};
+use byok_vault::ProviderSecret;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::answer::{Answer, AnswerBody, Refusal};
+use crate::error::CallError;
+use crate::masking::Masking;
+use crate::media_type::MediaType;
+use crate::prefixed::Prefixed;
+use crate::{explain, headers};
+
+/// The longest refusal that is read whole, in bytes; what is longer is cut there.
+const REFUSAL_CAP: usize = 256 * 1024;
+
+/// What the answer's half of a call needs of its first half.
+pub(crate) struct Answering {
+    pub(crate) id: RequestId,
+    pub(crate) media: MediaType,
+    pub(crate) provider: &'static dyn Provider,
+    pub(crate) expects_json: bool,
+    pub(crate) secret: ProviderSecret,
+}
+
+impl Answering {
+    /// The answer to the caller: a refusal read whole, or the body on its way.
+    pub(crate) async fn answer(
+        self,
+        response: Response<ReceiveBody>,
+        mut call: OpenCall,
+        reader: Box<dyn AnswerReader>,
+        hide: Option<HideUsageChunk>,
+    ) -> Result<Answer, CallError> {
+        let (head, mut body) = response.into_parts();
+        let json = self.media == MediaType::Json;
+        let events = self.media == MediaType::Events;
+        if let Some(record) = call.record_mut() {
+            record.status = head.status.as_u16();
+            record.streamed = events;
+        }
+        // An HTML page where an API should answer is a proxy's or a host's error page.
+        let page = self.expects_json && self.media == MediaType::Page;
+        if !head.status.is_success() || page {
+            return self.refuse(head.status, &head.headers, body, call, page).await;
+        }
+        let readable = json && !head.headers.contains_key(header::CONTENT_ENCODING);
+        let judged = readable && self.expects_json && head.status == StatusCode::OK;
+        if body.is_end_stream() && !judged {
+            // Nothing will be polled of an empty body: it is recorded here.
+            keep(call.close(None, Findings { complete: true, ..Findings::default() })).await?;
+            let headers = self.downstream(&head.headers);
+            return Ok(
+                self.finish(head.status, headers, json, None, |_| AnswerBody::whole(Bytes::new()))
+            );
+        }
+        // The first piece of a document is there at once, and tells an error behind a 200; of any
+        // other answer it is taken only if it is there already.
+        let Ok((first, over)) = opening(&mut body, judged).await else {
+            close(&mut call, 502, ErrorClass::Truncated).await?;
+            return Err(CallError::Broken(self.provider.display_name()));
+        };
+        if judged && begins_as_failure(first.as_deref().unwrap_or_default(), over) {
+            let body = Prefixed::new(first, body);
+            return self.refuse(head.status, &head.headers, body, call, false).await;
+        }
+        let mut passed = self.downstream(&head.headers);
+        if hide.is_some() {
+            passed.remove(header::CONTENT_LENGTH);
+        }
+        let tap = Tap::new(Prefixed::new(first, body), reader, call);
+        let hide = hide.filter(|_| events);
+        let mut answer = self.finish(head.status, passed, json, None, |secret| {
+            AnswerBody::relayed(tap, hide, Masking::new(secret))
+        });
+        if over {
+            answer.body = answer.body.settled().await.map_err(|_| CallError::Unavailable)?;
+        }
+        Ok(answer)
+    }
+
+    /// Reads a refusal whole, masks the key in it, names its class and records it.
+    async fn refuse<B>(
+        self,
+        status: StatusCode,
+        from: &HeaderMap,
+        body: B,
+        mut call: OpenCall,
+        page: bool,
+    ) -> Result<Answer, CallError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let body = beginning(body, REFUSAL_CAP).await;
+        let body = self.secret.mask_in(&body).map_or(body, Bytes::from);
+        let class =
+            if page { ErrorClass::ProviderDown } else { self.provider.classify(status, &body) };
+        if let Some(record) = call.record_mut() {
+            record.streamed = false;
+        }
+        call.first_byte();
+        let shown = if page && status.is_success() { StatusCode::BAD_GATEWAY } else { status };
+        close(&mut call, shown.as_u16(), class).await?;
+        let mut headers = self.downstream(from);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let explanation = explain::refusal(self.provider.display_name(), class, &headers);
+        let json = self.media == MediaType::Json
+            && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+        let refusal = Some(Refusal { class, explanation });
+        Ok(self.finish(shown, headers, json, refusal, |_| AnswerBody::whole(body)))
+    }
+
+    /// The headers that are passed on, the key in them masked.
+    fn downstream(&self, from: &HeaderMap) -> HeaderMap {
+        let mut headers = headers::downstream(from);
+        for value in headers.values_mut() {
+            if let Some(masked) = self.secret.mask_in(value.as_bytes())
+                && let Ok(masked) = HeaderValue::from_bytes(&masked)
+            {
+                *value = masked;
+            }
+        }
+        headers
+    }
+
+    fn finish(
+        self,
+        status: StatusCode,
+        headers: HeaderMap,
+        is_json: bool,
+        refusal: Option<Refusal>,
+        body: impl FnOnce(ProviderSecret) -> AnswerBody,
+    ) -> Answer {
+        Answer {
+            id: self.id,
+            provider: self.provider.id(),
+            source: KeySource::Byok,
+            status,
+            headers,
+            is_json,
+            refusal,
+            body: body(self.secret),
+        }
+    }
+}
+
+/// The first piece of a body, and whether it was the last; waits for it only if told to.
+async fn opening<B>(body: &mut B, wait: bool) -> Result<(Option<Bytes>, bool), B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let frame = if wait {
+        body.frame().await
+    } else {
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+        match polled {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return Ok((None, false)),
+        }
+    };
+    match frame {
+        None => Ok((None, true)),
+        Some(frame) => Ok((frame?.into_data().ok(), body.is_end_stream())),
+    }
+}
+
+/// Whether what should be a document begins as none, or as one that tells an error. Strings are
+/// what some hosts answer to a transcription that was asked for as text.
+fn begins_as_failure(document: &[u8], over: bool) -> bool {
+    let text = document.trim_ascii_start();
+    match text.first() {
+        None => over,
+        Some(b'{') => has_error_first(text),
+        Some(b'[') => has_error_first(text[1..].trim_ascii_start()),
+        Some(b'"') => false,
+        Some(_) => true,
+    }
+}
+
+/// Whether an object's first field is an error.
+fn has_error_first(object: &[u8]) -> bool {
+    let text = object.strip_prefix(b"{").unwrap_or(&[]).trim_ascii_start();
+    let Some(rest) = text.strip_prefix(b"\"error\"") else { return false };
+    let value = rest.trim_ascii_start().strip_prefix(b":").unwrap_or(&[]).trim_ascii_start();
+    !value.is_empty() && !value.starts_with(b"null")
+}
+
+async fn beginning<B>(mut body: B, cap: usize) -> Bytes
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut read = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            let room = cap - read.len();
+            read.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        if read.len() >= cap {
+            break;
+        }
+    }
+    read.into()
+}
+
+/// Records a call that failed; an answer may go out once this has succeeded.
+pub(crate) async fn close(
+    call: &mut OpenCall,
+    status: u16,
+    class: ErrorClass,
+) -> Result<(), CallError> {
+    if let Some(record) = call.record_mut() {
+        record.status = status;
+    }
+    keep(call.close(Some(class), Findings::default())).await
+}
+
+/// Waits until the record of a call that was just closed is durable.
+async fn keep(closed: Option<Closed>) -> Result<(), CallError> {
+    let Some(closed) = closed else { return Ok(()) };
+    let receipt = closed.receipt.map_err(|_| CallError::Unavailable)?;
+    receipt.durable().await.map_err(|_| CallError::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_documents_first_bytes_tell_whether_it_is_a_failure() {
+        for (document, over, failure) in [
+            (&b"{\"error\":{\"message\":\"no\"}}"[..], true, true),
+            (b" { \"error\" : \"loading\" }", false, true),
+            (b"[{\"error\":{\"code\":429}}]", true, true),
+            (b"{\"error\":null,\"id\":1}", false, false),
+            (b"{\"id\":1,\"error\":1}", false, false),
+            (b"{", false, false),
+            (b"[{\"id\":\"m1\"}]", true, false),
+            (b"\"Hello there.\"", true, false),
+            (b"", false, false),
+            (b" \r\n", false, false),
+            (b" \r\n", true, true),
+            (b"", true, true),
+            (b"null", true, true),
+            (b"<html>", false, true),
+            (b"2\r\n{}\r\n", false, true),
+        ] {
+            let text = String::from_utf8_lossy(document);
+            assert_eq!(begins_as_failure(document, over), failure, "{text} {over}");
+        }
+    }
+}
