@@ -54,7 +54,6 @@ impl Failure {
 
 fn main() -> ExitCode {
     process::keep_memory_private();
-    process::use_small_pages();
     let cli = Cli::parse();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,13 +10,6 @@ pub(crate) fn keep_memory_private() {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Memory in small pages only. Live streams keep buffers of which hardly anything is used: with huge
-/// pages all of it is resident (54 KB a stream, 34 KB without), and calls are no faster.
-pub(crate) fn use_small_pages() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
 /// As many open files as the system allows: a connection is one, and a call has two.
 pub(crate) fn raise_open_files() {
     let limit = rustix::process::getrlimit(Resource::Nofile);

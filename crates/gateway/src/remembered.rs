@@ -14,7 +14,7 @@ const FRESH: Duration = Duration::from_secs(30);
 /// A bounded cache that prefers a stale answer to none: while the directory cannot be read, what
 /// was known goes on being used.
 pub(crate) struct Remembered<K, V> {
-    cache: moka::sync::Cache<K, Entry<V>>,
+    cache: moka::sync::Cache<K, Entry<V>, foldhash::quality::RandomState>,
     /// Counts invalidations, so that an answer loaded before one is not kept after it.
     epoch: AtomicU64,
 }
@@ -34,7 +34,7 @@ where
         let cache = moka::sync::Cache::builder()
             .max_capacity(capacity)
             .support_invalidation_closures()
-            .build();
+            .build_with_hasher(foldhash::quality::RandomState::default());
         Self { cache, epoch: AtomicU64::new(0) }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -16,6 +16,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// take the wheel's lock four times a call.
 pub(crate) struct Alarm {
     sleep: Pin<Box<Sleep>>,
+    /// Who is woken when the timer rings.
+    sleeper: Option<Waker>,
     deadline: Instant,
     longest_nap: Duration,
 }
@@ -25,7 +27,7 @@ impl Alarm {
     /// ahead, so that a nearer deadline never has to move it.
     pub(crate) fn new(longest_nap: Duration) -> Self {
         let first = Instant::now() + longest_nap;
-        Self { sleep: Box::pin(sleep_until(first)), deadline: first, longest_nap }
+        Self { sleep: Box::pin(sleep_until(first)), sleeper: None, deadline: first, longest_nap }
     }
 
     /// Sets the deadline to this far from now, which is no less than the longest nap.
@@ -36,8 +38,14 @@ impl Alarm {
 
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waits = self.sleeper.as_ref().is_some_and(|sleeper| sleeper.will_wake(cx.waker()));
+        if waits && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
+            self.sleeper = Some(cx.waker().clone());
             ready!(self.sleep.as_mut().poll(cx));
+            self.sleeper = None;
             let now = Instant::now();
             if now >= self.deadline {
                 return Poll::Ready(());
