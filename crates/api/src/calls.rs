@@ -95,7 +95,7 @@ impl Calls {
         let (parts, body) = request.into_parts();
         let incoming = Incoming { id, at, started, parts };
         let provider = match path.kind {
-            Kind::DropIn => path::drop_in_provider(&incoming.parts.headers),
+            Kind::DropIn => path::drop_in_provider(&path, &incoming.parts.headers),
             Kind::Envelope => path::envelope_provider(&path),
         };
         let mut response = match provider {

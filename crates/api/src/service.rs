@@ -72,12 +72,11 @@ impl Api {
                 calls.serve(path, request).await.map(AxumBody::new)
             }
         });
-        let paths = [
-            "/v1/{*path}",
-            "/proxy/{*path}",
-            "/projects/{projectId}/v1/{*path}",
-            "/projects/{projectId}/proxy/{*path}",
-        ];
-        paths.iter().fold(self.management, |router, path| router.route(path, call.clone()))
+        let mounts = byok_providers::registry().iter().map(|provider| provider.mount());
+        mounts.chain(["proxy"]).fold(self.management, |router, first| {
+            router
+                .route(&format!("/{first}/{{*path}}"), call.clone())
+                .route(&format!("/projects/{{projectId}}/{first}/{{*path}}"), call.clone())
+        })
     }
 }

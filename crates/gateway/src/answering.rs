@@ -8,7 +8,7 @@ use byok_domain::{AnswerReader, ErrorClass, Findings, KeySource, RequestId};
 use byok_metering::meter::{Closed, OpenCall};
 use byok_metering::tap::Tap;
 use byok_net::ReceiveBody;
-use byok_providers::{HideUsageChunk, Provider};
+use byok_providers::{HideUsageChunk, MediaType, Provider};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -18,7 +18,6 @@ use http_body_util::BodyExt;
 use crate::answer::{Answer, AnswerBody, Refusal};
 use crate::error::CallError;
 use crate::masking::Masking;
-use crate::media_type::MediaType;
 use crate::prefixed::Prefixed;
 use crate::{explain, headers};
 
@@ -45,7 +44,7 @@ impl Answering {
     ) -> Result<Answer, CallError> {
         let (head, mut body) = response.into_parts();
         let json = self.media == MediaType::Json;
-        let events = self.media == MediaType::Events;
+        let events = self.media.is_events();
         if let Some(record) = call.record_mut() {
             record.status = head.status.as_u16();
             record.streamed = events;
@@ -104,8 +103,11 @@ impl Answering {
     {
         let body = beginning(body, REFUSAL_CAP).await;
         let body = self.secret.mask_in(&body).map_or(body, Bytes::from);
-        let class =
-            if page { ErrorClass::ProviderDown } else { self.provider.classify(status, &body) };
+        let class = if page {
+            ErrorClass::ProviderDown
+        } else {
+            self.provider.classify(status, from, &body)
+        };
         if let Some(record) = call.record_mut() {
             record.streamed = false;
         }

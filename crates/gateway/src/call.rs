@@ -1,12 +1,15 @@
 //! The story of one call.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
 use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage};
 use byok_metering::meter::{CallContext, OpenCall};
 use byok_net::{SendBody, SendError};
-use byok_providers::{AnswerShape, HideUsageChunk, ObjectRef, Provider};
+use byok_providers::{
+    AnswerShape, HideUsageChunk, MediaType, ObjectRef, OutgoingRequest, Provider,
+};
 use byok_vault::{Binding, ProviderSecret, Purpose};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
@@ -17,7 +20,6 @@ use crate::answering::{Answering, close};
 use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
 use crate::headers;
-use crate::media_type::MediaType;
 use crate::multipart::{FieldScan, boundary};
 use crate::request::{Call, CallBody};
 use crate::upload::{Learned, Upload};
@@ -61,19 +63,30 @@ impl Gateway {
 
         let secret = open(&project, key)?;
         let request = {
+            let config = &key.stored.config;
+            let path = call.provider.path(&call.route, outgoing.model.as_deref(), config)?;
             let path = match &call.query {
-                Some(query) => format!("{}?{query}", call.route.path),
-                None => call.route.path.to_string(),
+                Some(query) if path.contains('?') => Cow::Owned(format!("{path}&{query}")),
+                Some(query) => Cow::Owned(format!("{path}?{query}")),
+                None => path,
             };
             let uri = base.uri(&path).map_err(|_| CallError::Path)?;
-            let mut request = Request::new(outgoing.body);
+            let mut headers = headers::upstream(call.provider, &call.headers);
+            if base.is_customers() {
+                headers.insert(headers::HOP, HeaderValue::from_static("1"));
+            }
+            let mut unsigned = OutgoingRequest {
+                method: &call.route.method,
+                uri: &uri,
+                headers: &mut headers,
+                body: outgoing.body.pieces(),
+                at: call.at,
+            };
+            call.provider.authorize(config, &secret, &mut unsigned);
+            let mut request = Request::new(outgoing.body.into());
             *request.method_mut() = call.route.method.clone();
             *request.uri_mut() = uri;
-            *request.headers_mut() = headers::upstream(call.provider, &call.headers);
-            if base.is_customers() {
-                request.headers_mut().insert(headers::HOP, HeaderValue::from_static("1"));
-            }
-            call.provider.authorize(&key.stored.config, &secret, request.headers_mut());
+            *request.headers_mut() = headers;
             request
         };
         let record = CallRecord {
@@ -129,7 +142,7 @@ impl Gateway {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
             return Err(CallError::Redirect(call.provider.display_name()));
         }
-        let mut reader = call.provider.reader(&call.route, media == MediaType::Events);
+        let mut reader = call.provider.reader(&call.route, media);
         if let (Some(kind), Some(record)) = (call.route.makes, open_call.record_mut()) {
             reader = self.made.noting(reader, record, kind);
         }
@@ -183,7 +196,7 @@ impl Gateway {
                 let length = body.len() as u64;
                 let payload = provider.prepare(route, body, true)?;
                 Ok(Outgoing {
-                    body: pieces(payload.pieces),
+                    body: OutgoingBody::Pieces(payload.pieces),
                     length,
                     model: payload.model,
                     stream: payload.stream,
@@ -199,7 +212,7 @@ impl Gateway {
                 let (upload, learned) = Upload::new(body, self.max_body, scan);
                 let length = upload.size_hint().lower();
                 Ok(Outgoing {
-                    body: SendBody::stream(upload),
+                    body: OutgoingBody::Stream(SendBody::stream(upload)),
                     length,
                     learned: Some(learned),
                     ..Outgoing::default()
@@ -212,7 +225,7 @@ impl Gateway {
 /// A request as it goes out, and what was read of it.
 #[derive(Default)]
 struct Outgoing {
-    body: SendBody,
+    body: OutgoingBody,
     length: u64,
     model: Option<Arc<str>>,
     stream: bool,
@@ -222,16 +235,42 @@ struct Outgoing {
     learned: Option<Arc<Learned>>,
 }
 
-fn pieces(mut pieces: Vec<Bytes>) -> SendBody {
-    match pieces.len() {
-        1 => SendBody::from(pieces.remove(0)),
-        _ => {
-            let length: usize = pieces.iter().map(Bytes::len).sum();
-            if length <= 64 * 1024 {
-                // One short copy costs less than three writes.
-                return SendBody::Full(pieces.concat().into());
+/// A body that is there, or one that is streamed through.
+enum OutgoingBody {
+    Pieces(Vec<Bytes>),
+    Stream(SendBody),
+}
+
+impl Default for OutgoingBody {
+    fn default() -> Self {
+        Self::Pieces(Vec::new())
+    }
+}
+
+impl OutgoingBody {
+    /// What a signature covers.
+    fn pieces(&self) -> Option<&[Bytes]> {
+        match self {
+            Self::Pieces(pieces) => Some(pieces),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+impl From<OutgoingBody> for SendBody {
+    fn from(body: OutgoingBody) -> Self {
+        let mut pieces = match body {
+            OutgoingBody::Pieces(pieces) => pieces,
+            OutgoingBody::Stream(body) => return body,
+        };
+        match pieces.len() {
+            0 => Self::Empty,
+            1 => Self::from(pieces.remove(0)),
+            // One short copy costs less than three writes.
+            _ if pieces.iter().map(Bytes::len).sum::<usize>() <= 64 * 1024 => {
+                Self::Full(pieces.concat().into())
             }
-            SendBody::stream(crate::prefixed::Pieces::new(pieces))
+            _ => Self::stream(crate::prefixed::Pieces::new(pieces)),
         }
     }
 }

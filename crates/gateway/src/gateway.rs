@@ -11,7 +11,7 @@ use byok_domain::{
 };
 use byok_metering::Meter;
 use byok_net::{Base, EgressPolicy, TrustedUrl, Upstream};
-use byok_providers::Provider;
+use byok_providers::{Plane, Provider};
 use byok_vault::{
     AdminToken, DataKey, Keyring, TokenDigest, TokenHasher, VaultError, checksum_holds,
 };
@@ -58,8 +58,9 @@ pub struct Gateway {
     pub(crate) egress: EgressPolicy,
     pub(crate) meter: Arc<Meter>,
     pub(crate) ambient: Arc<dyn Ambient>,
-    /// The id and the base URL of each provider, in the order of the registry.
-    bases: Vec<(ProviderId, Base)>,
+    /// The id of each provider, in the order of the registry, and where all its calls go if the
+    /// operator says so, or if there is but one address.
+    bases: Vec<(ProviderId, Option<Base>)>,
     pub(crate) max_body: u64,
     api_keys: Remembered<TokenDigest, Option<Arc<ApiKey>>>,
     projects: Remembered<ProjectId, Option<Arc<Project>>>,
@@ -86,6 +87,18 @@ pub(crate) struct UsableKey {
     pub(crate) base: Option<Base>,
 }
 
+/// The provider's one address, if it does not depend on the key.
+fn fixed_base(provider: &'static dyn Provider) -> Result<Option<Base>, byok_net::MalformedUrl> {
+    let none = ProviderConfig::default();
+    let base = |plane| provider.base_url(&none, plane);
+    match (base(Plane::Runtime), base(Plane::Control)) {
+        (Some(url), Some(same)) if url == same => {
+            Ok(Some(Base::Trusted(Arc::new(TrustedUrl::parse(&url)?))))
+        }
+        _ => Ok(None),
+    }
+}
+
 impl Gateway {
     /// A gateway.
     ///
@@ -96,11 +109,11 @@ impl Gateway {
         let bases = byok_providers::registry()
             .iter()
             .map(|provider| {
-                let url = match replaced.remove(provider.id()) {
-                    Some(url) => url,
-                    None => TrustedUrl::parse(provider.base_url())?,
+                let base = match replaced.remove(provider.id()) {
+                    Some(url) => Some(Base::Trusted(Arc::new(url))),
+                    None => fixed_base(*provider)?,
                 };
-                Ok((ProviderId::new(provider.id()), Base::Trusted(Arc::new(url))))
+                Ok((ProviderId::new(provider.id()), base))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -191,7 +204,7 @@ impl Gateway {
     }
 
     fn usable(&self, provider: &'static dyn Provider, stored: StoredKey) -> UsableKey {
-        let base = self.base(provider, &stored.project, &stored.config);
+        let base = self.base(provider, &stored.project, &stored.config, Plane::Runtime);
         if base.is_none() {
             tracing::warn!(key = %stored.id, "the key's baseUrl is not allowed any more");
         }
@@ -204,17 +217,18 @@ impl Gateway {
         provider: &'static dyn Provider,
         project: &ProjectId,
         config: &ProviderConfig,
+        plane: Plane,
     ) -> Option<Base> {
-        match config.base_url() {
-            Some(text) => {
-                let url = Arc::new(self.egress.parse(text).ok()?);
-                Some(Base::Customer { project: project.as_str().into(), url })
-            }
-            None => {
-                let own = |(id, _): &&(ProviderId, Base)| id.as_str() == provider.id();
-                self.bases.iter().find(own).map(|(_, base)| base.clone())
-            }
+        if let Some(text) = config.base_url() {
+            let url = Arc::new(self.egress.parse(text).ok()?);
+            return Some(Base::Customer { project: project.as_str().into(), url });
         }
+        let (_, fixed) = self.bases.iter().find(|(id, _)| id.as_str() == provider.id())?;
+        if fixed.is_some() {
+            return fixed.clone();
+        }
+        let text = provider.base_url(config, plane)?;
+        TrustedUrl::parse(&text).ok().map(|url| Base::Trusted(Arc::new(url)))
     }
 
     /// The provider's id, which is shared and not made anew for each call.

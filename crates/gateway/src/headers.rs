@@ -1,9 +1,7 @@
 //! Which headers go upstream, and which come back.
 
-use byok_providers::Provider;
+use byok_providers::{Provider, essence};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-
-use crate::media_type::essence;
 
 /// Marks a call to an address that a customer chose, so that one that leads back here is known.
 pub(crate) const HOP: HeaderName = HeaderName::from_static("x-byo-hop");
@@ -66,9 +64,10 @@ fn is_rate_limit(name: &str) -> bool {
         || name.starts_with("x-tokenlimit-")
 }
 
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 7] = [
     "application/json",
     "text/event-stream",
+    "application/vnd.amazon.eventstream",
     "application/x-ndjson",
     "application/jsonl",
     "text/plain",

@@ -17,7 +17,6 @@ mod gateway;
 mod headers;
 mod made_objects;
 mod masking;
-mod media_type;
 pub mod multipart;
 mod prefixed;
 mod remembered;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use byok_domain::{ProjectId, ProviderConfig};
 use byok_net::{SendBody, SendError};
-use byok_providers::{Provider, Verdict};
+use byok_providers::{OutgoingRequest, Provider, Verdict};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 
 use crate::error::CallError;
@@ -32,12 +32,21 @@ impl Gateway {
         config: &ProviderConfig,
         secret: &ProviderSecret,
     ) -> Result<Verdict, CallError> {
-        let base = self.base(provider, project, config).ok_or(CallError::Blocked)?;
-        let uri = base.uri(provider.validation_path()).map_err(|_| CallError::Path)?;
+        let call = provider.validation(config);
+        let base = self.base(provider, project, config, call.plane).ok_or(CallError::Blocked)?;
+        let uri = base.uri(&call.path).map_err(|_| CallError::Path)?;
+        let mut headers = headers::upstream(provider, &HeaderMap::new());
+        let mut outgoing = OutgoingRequest {
+            method: &Method::GET,
+            uri: &uri,
+            headers: &mut headers,
+            body: Some(&[]),
+            at: self.ambient.now(),
+        };
+        provider.authorize(config, secret, &mut outgoing);
         let mut request = Request::new(SendBody::Empty);
         *request.uri_mut() = uri;
-        *request.headers_mut() = headers::upstream(provider, &HeaderMap::new());
-        provider.authorize(config, secret, request.headers_mut());
+        *request.headers_mut() = headers;
         let ask = async {
             let response = self.upstream.send(&base, request).await?;
             let (head, mut body) = response.into_parts();
@@ -46,7 +55,7 @@ impl Gateway {
                 let Some(Ok(frame)) = body.frame().await else { break };
                 read.extend_from_slice(&frame.into_data().unwrap_or_else(|_| Bytes::new()));
             }
-            Ok(provider.judge(head.status, &read))
+            Ok(provider.judge(head.status, &head.headers, &read))
         };
         match tokio::time::timeout(PATIENCE, ask).await {
             Ok(Ok(verdict)) => Ok(verdict),

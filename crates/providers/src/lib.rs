@@ -6,14 +6,17 @@
 //! Adding a provider is adding one module that implements [`Provider`] and one line in
 //! [`registry`].
 
+mod compatible;
 mod json_fields;
+mod media_type;
 mod openai;
 mod provider;
 mod sse;
 mod wire_usage;
 
+pub use media_type::{MediaType, essence};
 pub use provider::{
-    AnswerShape, BodyKind, ObjectRef, Operation, Payload, PayloadError, Provider, Route, Verdict,
-    find, registry,
+    AnswerShape, BodyKind, ObjectRef, Operation, OutgoingRequest, Payload, PayloadError, Plane,
+    Provider, Route, ValidationCall, Verdict, find, mounted, registry,
 };
 pub use sse::HideUsageChunk;

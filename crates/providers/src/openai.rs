@@ -5,12 +5,17 @@ mod payload;
 mod reader;
 mod routes;
 
+use std::borrow::Cow;
+
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::provider::{Payload, PayloadError, Provider, Route, Verdict};
+use crate::media_type::MediaType;
+use crate::provider::{
+    OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
+};
 
 /// OpenAI's wire. Facts and sources: <https://platform.openai.com/docs/api-reference>.
 pub(crate) struct OpenAi;
@@ -26,8 +31,16 @@ impl Provider for OpenAi {
         "OpenAI"
     }
 
-    fn base_url(&self) -> &'static str {
-        "https://api.openai.com/v1"
+    fn mount(&self) -> &'static str {
+        "v1"
+    }
+
+    fn base_url(&self, _: &ProviderConfig, _: Plane) -> Option<Cow<'static, str>> {
+        Some("https://api.openai.com/v1".into())
+    }
+
+    fn compatible(&self) -> Option<&'static dyn Provider> {
+        Some(&Self)
     }
 
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
@@ -70,13 +83,18 @@ impl Provider for OpenAi {
         payload::prepare(route, body, ask_usage)
     }
 
-    fn authorize(&self, config: &ProviderConfig, secret: &ProviderSecret, headers: &mut HeaderMap) {
-        headers.insert(header::AUTHORIZATION, secret.header_value("Bearer "));
+    fn authorize(
+        &self,
+        config: &ProviderConfig,
+        secret: &ProviderSecret,
+        request: &mut OutgoingRequest<'_>,
+    ) {
+        request.headers.insert(header::AUTHORIZATION, secret.header_value("Bearer "));
         for (field, name) in
             [("organization", "openai-organization"), ("project", "openai-project")]
         {
             if let Some(value) = config.get(field).and_then(|v| HeaderValue::from_str(v).ok()) {
-                headers.insert(name, value);
+                request.headers.insert(name, value);
             }
         }
     }
@@ -85,15 +103,15 @@ impl Provider for OpenAi {
         matches!(name, "openai-beta" | "x-client-request-id" | "http-referer" | "x-title")
     }
 
-    fn validation_path(&self) -> &'static str {
-        "/models"
+    fn validation(&self, _: &ProviderConfig) -> ValidationCall {
+        ValidationCall { plane: Plane::Runtime, path: "/models".into() }
     }
 
-    fn judge(&self, status: StatusCode, body: &[u8]) -> Verdict {
+    fn judge(&self, status: StatusCode, _: &HeaderMap, body: &[u8]) -> Verdict {
         classify::judge(status, body)
     }
 
-    fn classify(&self, status: StatusCode, body: &[u8]) -> ErrorClass {
+    fn classify(&self, status: StatusCode, _: &HeaderMap, body: &[u8]) -> ErrorClass {
         classify::classify(status, body)
     }
 
@@ -103,7 +121,7 @@ impl Provider for OpenAi {
         }})
     }
 
-    fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader> {
-        reader::reader(route, events)
+    fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
+        reader::reader(route, media == MediaType::Events)
     }
 }

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig, Usage};
+use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig, Timestamp, Usage};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
+use crate::media_type::MediaType;
 use crate::openai::OpenAi;
 
 /// A provider's wire. Implementations hold no state: one value serves all calls.
@@ -19,8 +20,17 @@ pub trait Provider: Send + Sync + 'static {
     /// The name people use (`OpenAI`).
     fn display_name(&self) -> &'static str;
 
-    /// The public base URL, in the form the provider's own SDK takes.
-    fn base_url(&self) -> &'static str;
+    /// The first segment of its drop-in routes (`anthropic` of `/anthropic/v1/messages`); what
+    /// follows it is a path below the base URL.
+    fn mount(&self) -> &'static str;
+
+    /// The public base URL for a key with this configuration, in the form the provider's own SDK
+    /// takes; `None` where only the key's `baseUrl` says it.
+    fn base_url(&self, config: &ProviderConfig, plane: Plane) -> Option<Cow<'static, str>>;
+
+    /// The provider's own OpenAI-compatible endpoint, which `X-BYO-Provider` picks on `/v1`; `None`
+    /// where it has none. Its id, keys and prices are this provider's.
+    fn compatible(&self) -> Option<&'static dyn Provider>;
 
     /// What is wrong with a key's configuration, field by field; nothing when it is sound. The
     /// address in `baseUrl` is judged by the egress guard, not here.
@@ -40,26 +50,86 @@ pub trait Provider: Send + Sync + 'static {
     fn prepare(&self, route: &Route, body: Bytes, ask_usage: bool)
     -> Result<Payload, PayloadError>;
 
+    /// The path below the base URL, with its query if it has one, once the model (of the payload)
+    /// and the key are known. The route's own, unless the contract moves something into it.
+    ///
+    /// # Errors
+    /// [`PayloadError::Invalid`] when what belongs into the path is missing or cannot be in one.
+    fn path<'r>(
+        &self,
+        route: &'r Route,
+        model: Option<&str>,
+        config: &ProviderConfig,
+    ) -> Result<Cow<'r, str>, PayloadError> {
+        let _ = (model, config);
+        Ok(Cow::Borrowed(&route.path))
+    }
+
     /// Writes the credential, and what the key's configuration adds, into the outgoing headers.
-    fn authorize(&self, config: &ProviderConfig, secret: &ProviderSecret, headers: &mut HeaderMap);
+    /// Nothing of the request changes after this: it may be signed here.
+    fn authorize(
+        &self,
+        config: &ProviderConfig,
+        secret: &ProviderSecret,
+        request: &mut OutgoingRequest<'_>,
+    );
 
     /// Request headers of the caller that may go upstream, beyond those every provider takes.
     fn forwards_header(&self, name: &str) -> bool;
 
-    /// The cheapest call that proves a key: a GET on this path, relative to the base URL.
-    fn validation_path(&self) -> &'static str;
+    /// The cheapest call that proves a key.
+    fn validation(&self, config: &ProviderConfig) -> ValidationCall;
 
     /// What the answer to the validation call says of the key.
-    fn judge(&self, status: StatusCode, body: &[u8]) -> Verdict;
+    fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict;
 
     /// What kind of failure an answer is. `body` may be its beginning only.
-    fn classify(&self, status: StatusCode, body: &[u8]) -> ErrorClass;
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ErrorClass;
 
-    /// A refusal of our own in the shape that the provider's SDKs read.
+    /// A refusal of our own in the shape that the provider's SDKs read: fields laid over ours.
     fn own_error(&self, code: &str, message: &str) -> serde_json::Value;
 
-    /// A reader for the answer to `route`; `events` says whether it is an event stream.
-    fn reader(&self, route: &Route, events: bool) -> Box<dyn AnswerReader>;
+    /// A header that the provider's SDKs read beside it.
+    fn own_error_header(&self, code: &str) -> Option<(HeaderName, HeaderValue)> {
+        let _ = code;
+        None
+    }
+
+    /// A reader for the answer to `route`, whose body is of this type.
+    fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader>;
+}
+
+/// Which of a provider's hosts a call goes to, where it has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// The one that runs models.
+    Runtime,
+    /// The one that lists them.
+    Control,
+}
+
+/// The cheapest call that proves a key: a GET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidationCall {
+    /// Which host it goes to.
+    pub plane: Plane,
+    /// The path below the base URL, with its query if it has one.
+    pub path: Cow<'static, str>,
+}
+
+/// A request about to leave, all but its credential.
+#[derive(Debug)]
+pub struct OutgoingRequest<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Where it goes, as it will be sent.
+    pub uri: &'a Uri,
+    /// Its headers.
+    pub headers: &'a mut HeaderMap,
+    /// Its body in pieces; `None` for one that is streamed through.
+    pub body: Option<&'a [Bytes]>,
+    /// Now, for signatures.
+    pub at: Timestamp,
 }
 
 /// How a request's body is treated.
@@ -142,6 +212,9 @@ pub enum PayloadError {
     /// Not JSON, or not an object; says where.
     #[error("the body is no JSON object: {0}")]
     NotAnObject(String),
+    /// A field that the path is made of is missing or cannot be in one; says which, and what to do.
+    #[error("{0}")]
+    Invalid(String),
 }
 
 /// What the provider says of a key when asked.
@@ -169,4 +242,9 @@ pub fn registry() -> &'static [&'static dyn Provider] {
 /// The provider of that name.
 pub fn find(id: &str) -> Option<&'static dyn Provider> {
     registry().iter().copied().find(|provider| provider.id() == id)
+}
+
+/// The provider whose drop-in routes begin with that segment.
+pub fn mounted(segment: &str) -> Option<&'static dyn Provider> {
+    registry().iter().copied().find(|provider| provider.mount() == segment)
 }

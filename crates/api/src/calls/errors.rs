@@ -2,7 +2,7 @@
 
 use byok_domain::RequestId;
 use byok_gateway::{CallError, CollectError};
-use byok_providers::Provider;
+use byok_providers::{PayloadError, Provider};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
@@ -23,6 +23,9 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
                 "This customer has connected no {provider} key; connect one with POST /keys/connect."
             ),
         ),
+        CallError::Payload(error @ PayloadError::Invalid(_)) => {
+            (Code::InvalidParameter, format!("{error}."))
+        }
         CallError::Payload(error) => (Code::InvalidJson, format!("{error}.")),
         CallError::Path => (
             Code::InvalidParameter,
@@ -124,7 +127,11 @@ pub(super) fn respond(
         body.extend(own.as_object()?.clone());
         serde_json::to_vec(&body).ok()
     });
-    let response = refusal.into_response(&id);
+    let header = shape.and_then(|provider| provider.own_error_header(refusal.code().as_str()));
+    let mut response = refusal.into_response(&id);
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
+    }
     match laid_over {
         Some(body) => response.map(|_| CallBodyOut::text(Bytes::from(body))),
         None => response.map(CallBodyOut::Own),

@@ -14,7 +14,7 @@ const REF_ID: HeaderName = HeaderName::from_static("x-byo-ref-id");
 pub enum Kind {
     /// `/proxy/{provider}/{operation}`.
     Envelope,
-    /// `/v1/{path}`.
+    /// `/v1/{path}`, `/anthropic/{path}`, ….
     DropIn,
 }
 
@@ -26,7 +26,9 @@ pub struct CallPath {
     path: String,
     /// Where the project's id lies, in the form `/projects/{id}/…`.
     project: Option<(usize, usize)>,
-    /// Where what follows the family's prefix begins.
+    /// Where the family's name lies: `v1`, `anthropic`, … or `proxy`.
+    family: (usize, usize),
+    /// Where what follows it begins.
     rest: usize,
 }
 
@@ -40,16 +42,17 @@ impl CallPath {
             start = "/projects/".len() + id;
             project = Some(("/projects/".len(), start));
         }
-        for (prefix, kind) in [("/v1/", Kind::DropIn), ("/proxy/", Kind::Envelope)] {
-            if path[start..].starts_with(prefix) {
-                let rest = start + prefix.len();
-                return Some(Self { kind, path: path.to_owned(), project, rest });
-            }
-        }
-        None
+        let (first, _) = path[start..].strip_prefix('/')?.split_once('/')?;
+        let kind = match first {
+            "proxy" => Kind::Envelope,
+            _ if byok_providers::mounted(first).is_some() => Kind::DropIn,
+            _ => return None,
+        };
+        let family = (start + 1, start + 1 + first.len());
+        Some(Self { kind, path: path.to_owned(), project, family, rest: family.1 + 1 })
     }
 
-    /// What follows `/v1/` or `/proxy/`.
+    /// What follows `/v1/`, `/anthropic/`, … or `/proxy/`.
     pub fn rest(&self) -> &str {
         &self.path[self.rest..]
     }
@@ -60,13 +63,34 @@ impl CallPath {
     }
 }
 
-/// The provider whose OpenAI-compatible endpoint `X-BYO-Provider` picks; OpenAI without it.
-pub(super) fn drop_in_provider(headers: &HeaderMap) -> Result<&'static dyn Provider, ApiError> {
-    let name = match headers.get(&PROVIDER) {
-        Some(value) => value.to_str().unwrap_or("?"),
-        None => "openai",
-    };
-    byok_providers::find(name).ok_or_else(|| unknown_provider(name))
+/// The provider whose routes these are. On `/v1` the header `X-BYO-Provider` picks the
+/// OpenAI-compatible endpoint of another one.
+pub(super) fn drop_in_provider(
+    path: &CallPath,
+    headers: &HeaderMap,
+) -> Result<&'static dyn Provider, ApiError> {
+    let (from, to) = path.family;
+    let family = &path.path[from..to];
+    let own = byok_providers::mounted(family).ok_or_else(|| unknown_provider(family))?;
+    let Some(name) = headers.get(&PROVIDER) else { return Ok(own) };
+    let name = name.to_str().unwrap_or("?");
+    let named = byok_providers::find(name).ok_or_else(|| unknown_provider(name))?;
+    if family != "v1" {
+        let same = named.id() == own.id();
+        return same.then_some(own).ok_or_else(|| {
+            ApiError::parameter(
+                "X-BYO-Provider names another provider than the path; leave it out.",
+            )
+        });
+    }
+    named.compatible().ok_or_else(|| {
+        let text = format!(
+            "{} has no OpenAI-compatible endpoint; use its own routes under /{}.",
+            named.display_name(),
+            named.mount(),
+        );
+        ApiError::parameter(text)
+    })
 }
 
 pub(super) fn envelope_provider(path: &CallPath) -> Result<&'static dyn Provider, ApiError> {

@@ -4,11 +4,13 @@ use http::{HeaderMap, HeaderValue, header};
 
 /// A `Content-Type`, as far as calls are treated differently by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MediaType {
+pub enum MediaType {
     /// `application/json`, or a type built on it.
     Json,
     /// `text/event-stream`.
     Events,
+    /// `application/vnd.amazon.eventstream`: frames of events.
+    AwsEvents,
     /// `text/html`: where an API should answer, a proxy's or a host's error page.
     Page,
     /// Anything else, or nothing.
@@ -16,8 +18,13 @@ pub(crate) enum MediaType {
 }
 
 impl MediaType {
+    /// Whether the body is a stream of events.
+    pub fn is_events(self) -> bool {
+        matches!(self, Self::Events | Self::AwsEvents)
+    }
+
     /// What `headers` announce.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Other };
         let essence = essence(value);
         let ends = essence.len().checked_sub(b"+json".len()).map(|at| &essence[at..]);
@@ -27,6 +34,8 @@ impl MediaType {
             Self::Json
         } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
             Self::Events
+        } else if essence.eq_ignore_ascii_case(b"application/vnd.amazon.eventstream") {
+            Self::AwsEvents
         } else if essence.eq_ignore_ascii_case(b"text/html") {
             Self::Page
         } else {
@@ -36,7 +45,7 @@ impl MediaType {
 }
 
 /// The type without its parameters.
-pub(crate) fn essence(value: &HeaderValue) -> &[u8] {
+pub fn essence(value: &HeaderValue) -> &[u8] {
     let bytes = value.as_bytes();
     let end = bytes.iter().position(|byte| *byte == b';').unwrap_or(bytes.len());
     bytes[..end].trim_ascii()
@@ -53,6 +62,7 @@ mod tests {
             ("Application/JSON; charset=utf-8", MediaType::Json),
             ("application/problem+json", MediaType::Json),
             ("text/event-stream;charset=utf-8", MediaType::Events),
+            ("application/vnd.amazon.eventstream", MediaType::AwsEvents),
             (" text/html ", MediaType::Page),
             ("application/jsonl", MediaType::Other),
             ("json", MediaType::Other),
