@@ -7,7 +7,8 @@ use byok_domain::credential::{ApiKey, Caller};
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
 use byok_domain::{
-    ApiKeyId, ProjectId, ProviderConfig, ProviderId, RefId, RequestId, Timestamp, routing,
+    ApiKeyId, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, RequestId, Timestamp,
+    routing,
 };
 use byok_metering::Meter;
 use byok_net::{Base, EgressPolicy, TrustedUrl, Upstream};
@@ -19,6 +20,7 @@ use byok_vault::{
 use crate::ambient::Ambient;
 use crate::directory::{Directory, DirectoryError, StoredKey};
 use crate::error::{AuthError, CallError};
+use crate::key_limits::{KeyLimits, LimitsByKey};
 use crate::made_objects::MadeObjects;
 use crate::remembered::Remembered;
 
@@ -66,6 +68,7 @@ pub struct Gateway {
     projects: Remembered<ProjectId, Option<Arc<Project>>>,
     provider_keys: Remembered<(ProjectId, ProviderId, RefId), Arc<[UsableKey]>>,
     pub(crate) made: MadeObjects,
+    pub(crate) limits: LimitsByKey,
 }
 
 /// A project, its data key open.
@@ -131,6 +134,7 @@ impl Gateway {
             projects: Remembered::new(10_000),
             provider_keys: Remembered::new(200_000),
             made: MadeObjects::new(),
+            limits: LimitsByKey::new(),
         })
     }
 
@@ -235,6 +239,11 @@ impl Gateway {
     pub(crate) fn provider_id(&self, provider: &'static dyn Provider) -> ProviderId {
         let own = self.bases.iter().find(|(id, _)| id.as_str() == provider.id());
         own.map_or_else(|| ProviderId::new(provider.id()), |(id, _)| id.clone())
+    }
+
+    /// What the provider last said of a key's limits, in an answer that passed through here.
+    pub fn key_limits(&self, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
+        self.limits.of(key)
     }
 
     /// Drops what is known of a customer's keys for a provider: one was connected, changed or

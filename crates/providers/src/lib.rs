@@ -8,15 +8,19 @@
 
 mod compatible;
 mod json_fields;
+mod key_format;
 mod media_type;
 mod openai;
 mod provider;
+mod rate_limits;
 mod sse;
 mod wire_usage;
 
+pub use key_format::misplaced;
 pub use media_type::{MediaType, essence};
 pub use provider::{
     AnswerShape, BodyKind, ObjectRef, Operation, OutgoingRequest, Payload, PayloadError, Plane,
     Provider, Route, ValidationCall, Verdict, find, mounted, registry,
 };
+pub use rate_limits::{RateLimit, rate_limits};
 pub use sse::HideUsageChunk;

@@ -92,6 +92,11 @@ impl ProviderSecret {
         value
     }
 
+    /// Whether the key begins like those of a kind (`sk-ant-`).
+    pub fn starts_with(&self, beginning: &str) -> bool {
+        self.0.starts_with(beginning.as_bytes())
+    }
+
     /// Whether the key occurs in `hay`.
     pub fn find_in(&self, hay: &[u8]) -> bool {
         // Most of what is searched is a header's value, shorter than any key.

@@ -204,3 +204,34 @@ fn connecting_tells_what_the_provider_says_and_replaces_what_was_there() {
     let told = validate.send().json();
     assert_eq!((&told["valid"], &told["status"]), (&json!(false), &json!("invalid")));
 }
+
+#[test]
+fn what_an_answer_tells_of_its_keys_limits_is_shown_with_the_key() {
+    let (provider, server) = serving();
+    let shown = || server.get("/keys?refId=customer").send().json()["data"][0].clone();
+    assert_eq!(shown()["rateLimits"], Value::Null);
+    let told = Answer::json(200, &json!({"id": "c", "choices": []}))
+        .header("x-ratelimit-limit-requests", "500")
+        .header("x-ratelimit-remaining-requests", "499")
+        .header("x-ratelimit-reset-requests", "120ms");
+    provider.answer_next(told);
+    server.chat("customer", &chat()).send().answered();
+    let row = shown();
+    let limit = &row["rateLimits"][0];
+    assert_eq!((&limit["kind"], &limit["limit"]), (&json!("requests"), &json!(500)));
+    assert_eq!(limit["remaining"], 499);
+    assert!(limit["resetAt"].is_string() && row["rateLimitsAt"].is_string(), "{row}");
+    // An answer that tells nothing takes nothing back.
+    server.still_serves("customer");
+    assert_eq!(shown()["rateLimits"], row["rateLimits"]);
+}
+
+#[test]
+fn a_key_of_another_provider_is_rejected_with_a_word_on_where_it_belongs() {
+    let (_provider, server) = serving();
+    let key = "sk-ant-api03-0123456789abcdefghij";
+    let connected = server.connect_with("newcomer", key, &json!({})).json();
+    assert_eq!(connected["status"], "invalid");
+    let message = connected["message"].as_str().expect("a sentence");
+    assert!(message.contains("Anthropic") && !message.contains("0123"), "{message}");
+}

@@ -76,7 +76,7 @@ pub(crate) async fn connect(scope: Scope, ask: Ask) -> Answer {
         ref_id: &order.ref_id,
         label: Some(order.label.as_str()).filter(|label| !label.is_empty()),
         status: checked.status,
-        message: checked.message,
+        message: &checked.message,
         updated: stored.updated,
         key_hint: &hint,
     })

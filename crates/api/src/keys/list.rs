@@ -3,6 +3,8 @@
 use byok_domain::{
     KeyHint, KeyStatus, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
 };
+use byok_gateway::KeyLimits;
+use byok_providers::RateLimit;
 use byok_store::{KeyFilter, Page, ProviderKeyRow};
 use serde::Serialize;
 
@@ -30,14 +32,35 @@ struct Shown {
     total_requests: u64,
     total_tokens: u64,
     provider_config: ProviderConfig,
+    /// `null` until an answer has told any.
+    rate_limits: Option<Vec<ShownLimit>>,
+    #[serde(serialize_with = "shown_if_any")]
+    rate_limits_at: Option<Timestamp>,
     #[serde(serialize_with = "shown")]
     created_at: Timestamp,
     #[serde(serialize_with = "shown")]
     updated_at: Timestamp,
 }
 
-impl From<ProviderKeyRow> for Shown {
-    fn from(row: ProviderKeyRow) -> Self {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownLimit {
+    kind: Box<str>,
+    limit: u64,
+    remaining: u64,
+    #[serde(serialize_with = "shown_if_any")]
+    reset_at: Option<Timestamp>,
+}
+
+impl From<&RateLimit> for ShownLimit {
+    fn from(told: &RateLimit) -> Self {
+        let RateLimit { kind, limit, remaining, reset_at } = told.clone();
+        Self { kind, limit, remaining, reset_at }
+    }
+}
+
+impl Shown {
+    fn new(row: ProviderKeyRow, limits: Option<&KeyLimits>) -> Self {
         Self {
             id: row.id,
             provider: row.provider,
@@ -53,6 +76,8 @@ impl From<ProviderKeyRow> for Shown {
             total_requests: row.total_requests,
             total_tokens: row.total_tokens,
             provider_config: row.config,
+            rate_limits: limits.map(|told| told.limits.iter().map(ShownLimit::from).collect()),
+            rate_limits_at: limits.map(|told| told.at),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -78,6 +103,11 @@ pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     // A row counts the calls that were made with its key.
     ask.state.usage.caught_up(PATIENCE).await;
     let keys = ask.state.store.provider_keys(scope.id(), &filter, Page { limit, offset }).await?;
-    let data = keys.data.into_iter().map(Shown::from).collect();
+    let limits = |row: &ProviderKeyRow| ask.state.gateway.key_limits(&row.id);
+    let show = |row: ProviderKeyRow| {
+        let limits = limits(&row);
+        Shown::new(row, limits.as_deref())
+    };
+    let data = keys.data.into_iter().map(show).collect();
     answer::json(&List { data, total: keys.total, limit, offset })
 }

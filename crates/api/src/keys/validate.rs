@@ -42,7 +42,8 @@ pub(crate) async fn validate(scope: Scope, ask: Ask) -> Answer {
     let forbidden = Checked {
         status: KeyStatus::Unverified,
         message: "The key's baseUrl leads to an address that may not be called; connect the key \
-                  with another one.",
+                  with another one."
+            .into(),
     };
     let allowed = key.config.base_url().is_none_or(|text| state.egress.parse(text).is_ok());
     let checked = if allowed {
@@ -69,7 +70,7 @@ pub(crate) async fn validate(scope: Scope, ask: Ask) -> Answer {
         key_id: &key.id,
         valid: checked.status == KeyStatus::Valid,
         status: checked.status,
-        message: checked.message,
+        message: &checked.message,
         checked_at,
     })
 }

@@ -1,5 +1,7 @@
 //! What a provider says of a key when asked, in words of our own.
 
+use std::borrow::Cow;
+
 use byok_domain::{KeyStatus, ProjectId, ProviderConfig, ProviderId};
 use byok_gateway::CallError;
 use byok_providers::Verdict;
@@ -12,13 +14,13 @@ use crate::state::AppState;
 /// otherwise a key with a `baseUrl` would be a way to read what stands there.
 pub(super) struct Checked {
     pub(super) status: KeyStatus,
-    pub(super) message: &'static str,
+    pub(super) message: Cow<'static, str>,
 }
 
 impl Checked {
     /// What is kept as the reason why a key is not valid.
     pub(super) fn error(&self) -> Option<String> {
-        (self.status != KeyStatus::Valid).then(|| self.message.to_owned())
+        (self.status != KeyStatus::Valid).then(|| self.message.to_string())
     }
 }
 
@@ -44,7 +46,13 @@ pub(super) async fn ask(
             Verdict::Unreachable
         }
     };
-    Ok(Ok(judged(verdict)))
+    let mut checked = judged(verdict);
+    if checked.status == KeyStatus::Invalid
+        && let Some(hint) = byok_providers::misplaced(provider.id(), secret)
+    {
+        checked.message = format!("The provider rejects the key. {hint}").into();
+    }
+    Ok(Ok(checked))
 }
 
 fn judged(verdict: Verdict) -> Checked {
@@ -66,7 +74,7 @@ fn judged(verdict: Verdict) -> Checked {
             "The provider could not be asked about the key; it counts as usable meanwhile.",
         ),
     };
-    Checked { status, message }
+    Checked { status, message: message.into() }
 }
 
 #[cfg(test)]
