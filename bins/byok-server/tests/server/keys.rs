@@ -222,13 +222,15 @@ fn what_an_answer_tells_of_its_keys_limits_is_shown_with_the_key() {
     assert_eq!(limit["remaining"], 499);
     assert!(limit["resetAt"].is_string() && row["rateLimitsAt"].is_string(), "{row}");
     // An answer that tells nothing takes nothing back.
-    server.still_serves("customer");
+    provider.answer_next(Answer::json(200, &json!({"id": "c", "choices": []})));
+    server.chat("customer", &chat()).send().answered();
     assert_eq!(shown()["rateLimits"], row["rateLimits"]);
 }
 
 #[test]
 fn a_key_of_another_provider_is_rejected_with_a_word_on_where_it_belongs() {
-    let (_provider, server) = serving();
+    let (provider, server) = serving();
+    provider.accept_only([KEY]);
     let key = "sk-ant-api03-0123456789abcdefghij";
     let connected = server.connect_with("newcomer", key, &json!({})).json();
     assert_eq!(connected["status"], "invalid");
