@@ -6,6 +6,7 @@
 mod canary;
 mod child;
 mod clients;
+mod matrix;
 mod quickstart;
 mod tally;
 mod world;
@@ -14,14 +15,16 @@ use std::path::{Path, PathBuf};
 
 use crate::run::{self, Outcome, root};
 use clients::Clients;
+use matrix::Matrix;
 use tally::Tally;
 use world::World;
 
 const USAGE: &str = "\
-Usage: cargo xtask e2e [--only DRIVER]... [--keep]
+Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 
   --only DRIVER   run this driver only (its file's name without the ending); may be repeated
   --keep          keep the scratch folder, and say where it is
+  --write         write which client made which call into docs/providers.md
 
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
@@ -65,10 +68,17 @@ fn drive(
     tally: &mut Tally,
 ) -> Outcome {
     let world = World::start(clients, server, scratch)?;
+    let mut matrix = Matrix::default();
     for driver in DRIVERS.iter().filter(|driver| options.wants(driver)) {
         let mut command = clients.driver(driver);
         command.envs(world.environment());
         tally.watch(driver, &mut command)?;
+        let environment = world.environment();
+        matrix.note(driver, &environment["E2E_SERVER"], &environment["E2E_SECRET_KEY"])?;
+    }
+    println!("\n{}", matrix.table());
+    if options.write {
+        matrix.write(&root().join("docs/providers.md"))?;
     }
     let left = world.stop();
     tally.check("server", "after all that it stops when asked, exit code 0", left.server.clone());
@@ -99,15 +109,17 @@ fn server() -> Result<PathBuf, Box<dyn std::error::Error>> {
 struct Options {
     only: Vec<String>,
     keep: bool,
+    write: bool,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { only: Vec::new(), keep: false };
+        let mut options = Self { only: Vec::new(), keep: false, write: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--keep" => options.keep = true,
+                "--write" => options.write = true,
                 "--only" => {
                     let name = args.next().filter(|name| {
                         DRIVERS.iter().any(|driver| driver.split('.').next() == Some(name))
