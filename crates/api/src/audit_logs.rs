@@ -1,13 +1,14 @@
-//! The audit log of a project.
+//! The audit log, of a project and of the whole installation.
 
 use byok_domain::audit::{Action, ActorType};
 use byok_domain::{ProjectId, Timestamp};
-use byok_store::{AuditEntry, AuditFilter, Page};
+use byok_store::{AuditEntry, AuditFilter, Listing, Page};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::{self, Answer, shown};
-use crate::dispatch::{Ask, Scope};
+use crate::dispatch::{Ask, Installation, Scope};
+use crate::error::ApiError;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,8 +55,20 @@ struct List {
     offset: u64,
 }
 
-/// `GET /audit-logs`.
+/// `GET /audit-logs`: a project's entries.
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
+    let (filter, page) = wanted(&ask)?;
+    shown_page(ask.state.store.audit_log(scope.id(), &filter, page).await?, page)
+}
+
+/// `GET /audit-logs` by the operator, who names no project: the entries of all projects, and those
+/// that concern none.
+pub(crate) async fn list_all(_: Installation, ask: Ask) -> Answer {
+    let (filter, page) = wanted(&ask)?;
+    shown_page(ask.state.store.audit_log_of_installation(&filter, page).await?, page)
+}
+
+fn wanted(ask: &Ask) -> Result<(AuditFilter, Page), ApiError> {
     let query = ask.query(&["action", "actorType", "since", "until", "limit", "offset"])?;
     let (since, until) = query.span()?;
     let known = || Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
@@ -65,8 +78,10 @@ pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
         since,
         until,
     };
-    let Page { limit, offset } = query.page()?;
-    let entries = ask.state.store.audit_log(scope.id(), &filter, Page { limit, offset }).await?;
+    Ok((filter, query.page()?))
+}
+
+fn shown_page(entries: Listing<AuditEntry>, Page { limit, offset }: Page) -> Answer {
     let data = entries.data.into_iter().map(Shown::from).collect();
     answer::json(&List { data, total: entries.total, limit, offset })
 }

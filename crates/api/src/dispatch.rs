@@ -64,7 +64,7 @@ async fn serve(route: &Route, ask: Ask, cors: &mut Cors) -> Answer {
     let permission = match &route.handler {
         Handler::Open(handler) => return handler(ask).await,
         Handler::Operator(_) => Permission::Operate,
-        Handler::Project(permission, _) => *permission,
+        Handler::Project(permission, _) | Handler::ProjectOrAll(permission, ..) => *permission,
     };
     let (state, parts) = (&ask.state, ask.parts());
     let address = address::client(&state.trusted_proxies, &parts.extensions, &parts.headers);
@@ -78,12 +78,20 @@ async fn serve(route: &Route, ask: Ask, cors: &mut Cors) -> Answer {
     match &route.handler {
         Handler::Open(handler) => handler(ask).await,
         Handler::Operator(handler) => handler(Installation::new(caller, address), ask).await,
-        Handler::Project(_, handler) => {
-            let named = Some(ask.param("projectId")).filter(|id| !id.is_empty());
+        Handler::ProjectOrAll(_, _, all) if caller == Caller::Admin && named(&ask).is_none() => {
+            all(Installation::new(caller, address), ask).await
+        }
+        Handler::Project(_, handler) | Handler::ProjectOrAll(_, handler, _) => {
+            let named = named(&ask);
             let scope = enter(state, parts, named, caller, address, cors).await?;
             handler(scope, ask).await
         }
     }
+}
+
+/// The project that the path names, if it names one.
+fn named(ask: &Ask) -> Option<&str> {
+    Some(ask.param("projectId")).filter(|id| !id.is_empty())
 }
 
 /// The project that the caller means, if it may be there.

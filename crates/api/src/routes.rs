@@ -40,5 +40,5 @@ pub(crate) fn table() -> Table {
         .project(GET, "/stats", Manage, usage::stats)
         .project(GET, "/logs", Manage, logs::list)
         .project(GET, "/logs/{id}", Manage, logs::show)
-        .project(GET, "/audit-logs", Manage, audit_logs::list)
+        .project_or_all(GET, "/audit-logs", Manage, audit_logs::list, audit_logs::list_all)
 }

@@ -30,6 +30,8 @@ pub(crate) enum Handler {
     Operator(Boxed<Installation>),
     /// This permission, in one project.
     Project(Permission, Boxed<Scope>),
+    /// This permission, in one project; the operator who names none gets the second, over all.
+    ProjectOrAll(Permission, Boxed<Scope>, Boxed<Installation>),
 }
 
 /// One route.
@@ -45,7 +47,9 @@ impl Route {
     pub(crate) fn paths(&self) -> Vec<String> {
         match &self.handler {
             Handler::Project(..) if self.path.is_empty() => vec![PREFIX.to_owned()],
-            Handler::Project(..) => vec![self.path.to_owned(), format!("{PREFIX}{}", self.path)],
+            Handler::Project(..) | Handler::ProjectOrAll(..) => {
+                vec![self.path.to_owned(), format!("{PREFIX}{}", self.path)]
+            }
             Handler::Open(_) | Handler::Operator(_) => vec![self.path.to_owned()],
         }
     }
@@ -60,6 +64,8 @@ pub enum Access {
     Operator,
     /// This permission, in the project that the key belongs to or the path names.
     Project(Permission),
+    /// As `Project`; the admin token without a project is answered for all of them.
+    ProjectOrAll(Permission),
 }
 
 /// A route as tests and documents see it.
@@ -121,17 +127,47 @@ impl Table {
         self
     }
 
+    /// A route as [`project`](Self::project) makes it, which `all` answers for an operator who names
+    /// no project.
+    pub(crate) fn project_or_all<F, T, G, U>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        permission: Permission,
+        run: F,
+        all: G,
+    ) -> Self
+    where
+        F: Fn(Scope, Ask) -> T + Send + Sync + 'static,
+        T: Future<Output = Answer> + Send + 'static,
+        G: Fn(Installation, Ask) -> U + Send + Sync + 'static,
+        U: Future<Output = Answer> + Send + 'static,
+    {
+        let run: Boxed<Scope> = Box::new(move |scope, ask| Box::pin(run(scope, ask)));
+        let all: Boxed<Installation> = Box::new(move |who, ask| Box::pin(all(who, ask)));
+        let handler = Handler::ProjectOrAll(permission, run, all);
+        self.routes.push(Arc::new(Route { method, path, handler }));
+        self
+    }
+
     /// Every route under each of its paths.
     pub(crate) fn infos(&self) -> Vec<RouteInfo> {
         let info = |route: &Arc<Route>| {
-            let access = match &route.handler {
+            let access = |path: &str| match &route.handler {
                 Handler::Open(_) => Access::Open,
                 Handler::Operator(_) => Access::Operator,
-                Handler::Project(permission, _) => Access::Project(*permission),
+                Handler::ProjectOrAll(permission, ..) if !path.starts_with(PREFIX) => {
+                    Access::ProjectOrAll(*permission)
+                }
+                Handler::Project(permission, _) | Handler::ProjectOrAll(permission, ..) => {
+                    Access::Project(*permission)
+                }
             };
-            let method = route.method.clone();
-            let paths = route.paths().into_iter();
-            paths.map(move |path| RouteInfo { method: method.clone(), path, access })
+            let infos = route.paths().into_iter().map(|path| {
+                let access = access(&path);
+                RouteInfo { method: route.method.clone(), path, access }
+            });
+            infos.collect::<Vec<_>>()
         };
         self.routes.iter().flat_map(info).collect()
     }

@@ -92,3 +92,31 @@ async fn the_log_is_filtered_and_only_the_projects_own() {
         refused.refused(400, "invalid_parameter");
     }
 }
+
+#[tokio::test]
+async fn the_operator_who_names_no_project_sees_the_whole_installation() {
+    let rig = Rig::start().await;
+    let (actor, at) = (byok_domain::audit::Actor::cli(), byok_gateway::Ambient::now(&rig.clock));
+    rig.store.record_rotation("kid_1", 3, &byok_store::By::new(actor, at)).await.expect("written");
+    let list = async |query: &str| {
+        rig.send("GET", &format!("/audit-logs{query}"), Some(ADMIN), None).await.ok()
+    };
+    let all = list("").await;
+    assert_eq!(all["total"], 9);
+    let of = |id: &Value| {
+        let rows = all["data"].as_array().expect("rows").iter();
+        rows.filter(|row| row["projectId"] == *id).count()
+    };
+    assert_eq!((of(&json!(rig.a.id)), of(&json!(rig.b.id)), of(&Value::Null)), (4, 4, 1));
+    let newest = list("?limit=1").await;
+    assert_eq!(
+        (&newest["data"][0]["action"], &newest["total"]),
+        (&json!("keyring.rotated"), &json!(9))
+    );
+    assert_eq!(list("?action=project.created").await["total"], 2);
+    let refused = rig.send("GET", "/audit-logs?who=me", Some(ADMIN), None).await;
+    refused.refused(400, "invalid_parameter");
+    rig.send("GET", "/audit-logs", Some(&rig.a.customer), None).await.refused(403, "forbidden");
+    // A secret key means its own project, and no other.
+    assert_eq!(rig.as_a("GET", "/audit-logs", None).await.ok()["total"], 4);
+}
