@@ -9,7 +9,7 @@ pub(crate) use export::export;
 pub(crate) use report::report;
 pub(crate) use stats::stats;
 
-use byok_domain::time::DAY_MS;
+use byok_domain::time::{DAY_MS, HOUR_MS};
 use byok_domain::{KeySource, Timestamp};
 use byok_store::UsageFilter;
 
@@ -38,12 +38,13 @@ pub(crate) fn filter(query: &Query) -> Result<UsageFilter, ApiError> {
     })
 }
 
-/// As [`filter`], bounded: to now, and to the last 30 days.
+/// As [`filter`], bounded: to the hour that is running, and to the 30 days before.
+///
+/// A bound that nobody gave lies on the hour, so that the answer comes from roll-ups alone.
 fn bounded(query: &Query, now: Timestamp) -> Result<UsageFilter, ApiError> {
     let mut filter = filter(query)?;
-    // The millisecond that is running belongs to the answer.
-    let until = filter.until.unwrap_or_else(|| now.plus_millis(1));
+    let until = filter.until.unwrap_or_else(|| now.hour().plus_millis(HOUR_MS));
     filter.until = Some(until);
-    filter.since.get_or_insert(until.plus_millis(-DEFAULT_DAYS * DAY_MS));
+    filter.since.get_or_insert(until.plus_millis(-DEFAULT_DAYS * DAY_MS).hour());
     Ok(filter)
 }

@@ -25,8 +25,8 @@ async fn a_call_is_counted_from_every_side_as_soon_as_it_is_recorded() {
     let reply = rig.as_a("GET", "/usage", None).await;
     assert!(reply.text.contains("\"costUsd\":0.000706,"), "{}", reply.text);
     let usage = reply.ok();
-    assert_eq!(usage["since"], "2026-12-16T08:00:00.001Z");
-    assert_eq!(usage["until"], "2027-01-15T08:00:00.001Z");
+    assert_eq!(usage["since"], "2026-12-16T09:00:00.000Z");
+    assert_eq!(usage["until"], "2027-01-15T09:00:00.000Z");
     let totals = json!({
         "requests": 1, "succeeded": 1, "failed": 0, "inputTokens": 125, "outputTokens": 50,
         "totalTokens": 175, "cacheReadTokens": 20, "cacheWriteTokens": 5, "reasoningTokens": 10,
