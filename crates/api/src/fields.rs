@@ -113,6 +113,14 @@ impl Fields {
         value
     }
 
+    /// Refuses a change that changes nothing, in the name of `field`, unless something else is wrong.
+    pub(crate) fn nothing_to_change(&mut self, field: &'static str) {
+        if self.errors.is_empty() {
+            let known = self.known.join(", ");
+            self.reject(field, format!("is missing; send at least one of: {known}"));
+        }
+    }
+
     /// A truth value, if given.
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         match self.take(name)? {

@@ -1,7 +1,7 @@
-//! Projects: made with their first keys, shown, renamed, removed.
+//! Projects: made with their first keys, shown, changed, removed.
 
 use byok_domain::credential::{ApiKeyKind, Environment};
-use byok_domain::{ProjectId, Timestamp};
+use byok_domain::{ClientGone, ProjectId, ProjectSettings, SettingsChange, Timestamp};
 use byok_store::{NewProject, Page, Project, ProjectChange};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ struct Shown {
     id: ProjectId,
     name: String,
     environment: Environment,
+    #[serde(flatten)]
+    settings: ProjectSettings,
     #[serde(serialize_with = "shown")]
     created_at: Timestamp,
     #[serde(serialize_with = "shown")]
@@ -27,6 +29,7 @@ impl From<Project> for Shown {
             id: project.id,
             name: project.name,
             environment: project.environment,
+            settings: project.settings,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }
@@ -105,9 +108,15 @@ pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
 pub(crate) async fn update(scope: Scope, ask: Ask) -> Answer {
     let (state, at, mut fields) = ask.fields().await?;
     let name = fields.line("name");
-    let name = fields.required("name", name);
-    let name = fields.finish(name)?;
-    let change = ProjectChange { name: Some(name), settings: None };
+    let settings = SettingsChange {
+        include_usage: fields.flag("includeUsage"),
+        client_gone: fields.choice("clientGone", "cancel, drain", ClientGone::parse),
+    };
+    if name.is_none() && settings.is_empty() {
+        fields.nothing_to_change("name");
+    }
+    fields.finish(Some(()))?;
+    let change = ProjectChange { name, settings };
     let project = state.store.update_project(scope.id(), change, &scope.by(at)).await?;
     state.gateway.forget_project(scope.id());
     answer::json(&Shown::from(project))

@@ -13,6 +13,7 @@ pub mod money;
 pub mod origin;
 pub mod pricing;
 pub mod routing;
+pub mod settings;
 pub mod time;
 pub mod usage;
 
@@ -21,5 +22,6 @@ pub use field_error::FieldError;
 pub use ids::{ApiKeyId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId};
 pub use key::{KeyHint, KeyStatus, ProviderConfig};
 pub use money::PicoUsd;
+pub use settings::{ClientGone, ProjectSettings, SettingsChange};
 pub use time::Timestamp;
 pub use usage::{AnswerReader, Findings, Seen, Usage};

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::drain;
 use crate::masking::Masking;
 use crate::prefixed::Prefixed;
 
@@ -67,6 +68,8 @@ struct Relay {
     /// Why it breaks off, once all that came before is on its way.
     broken: Option<AnswerError>,
     over: bool,
+    /// Whether it is read on for its usage when the caller leaves.
+    drains: bool,
 }
 
 impl AnswerBody {
@@ -79,8 +82,10 @@ impl AnswerBody {
         tap: Tap<Prefixed<ReceiveBody>>,
         hide: Option<HideUsageChunk>,
         mask: Masking,
+        drains: bool,
     ) -> Self {
-        Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken: None, over: false })))
+        let (broken, over) = (None, false);
+        Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken, over, drains })))
     }
 
     /// Takes in a body of which all has come, so that it goes out in one piece with its head, and
@@ -174,6 +179,18 @@ impl Relay {
 
 fn broken(error: TapError<ReceiveError>) -> AnswerError {
     Box::new(error)
+}
+
+impl Drop for AnswerBody {
+    /// The caller left, if the answer is not over.
+    fn drop(&mut self) {
+        if matches!(&self.0, Kind::Relayed(relay) if relay.drains && relay.tap.is_flowing())
+            && let Kind::Relayed(relay) =
+                std::mem::replace(&mut self.0, Kind::Whole(Bytes::new(), Summary::default()))
+        {
+            drain::begin(relay.tap);
+        }
+    }
 }
 
 impl Body for AnswerBody {

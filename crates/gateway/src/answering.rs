@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, KeySource, RequestId};
+use byok_domain::{AnswerReader, ClientGone, ErrorClass, Findings, KeySource, RequestId};
 use byok_metering::meter::{Closed, OpenCall};
 use byok_metering::tap::Tap;
 use byok_net::ReceiveBody;
@@ -31,6 +31,7 @@ pub(crate) struct Answering {
     pub(crate) provider: &'static dyn Provider,
     pub(crate) expects_json: bool,
     pub(crate) secret: ProviderSecret,
+    pub(crate) client_gone: ClientGone,
 }
 
 impl Answering {
@@ -80,8 +81,10 @@ impl Answering {
         }
         let tap = Tap::new(Prefixed::new(first, body), reader, call);
         let hide = hide.filter(|_| events);
+        // Only these tell usage: of another answer nothing would be learnt by reading on.
+        let drains = self.client_gone == ClientGone::Drain && (events || json);
         let mut answer = self.finish(head.status, passed, json, None, |secret| {
-            AnswerBody::relayed(tap, hide, Masking::new(secret))
+            AnswerBody::relayed(tap, hide, Masking::new(secret), drains)
         });
         if over {
             answer.body = answer.body.settled().await.map_err(|_| CallError::Unavailable)?;

@@ -48,7 +48,8 @@ impl Gateway {
         let provider_id = self.provider_id(call.provider);
         let project = self.project(&call.project).await?.ok_or(CallError::NoProject)?;
         let keys = self.keys(&call.project, call.provider, &provider_id, &call.ref_id).await?;
-        let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers)?;
+        let asks = project.settings.include_usage;
+        let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers, asks)?;
         let key = self
             .choose(
                 &call.project,
@@ -138,6 +139,7 @@ impl Gateway {
             provider: call.provider,
             expects_json: call.route.operation.answer == AnswerShape::Json && call.route.known,
             secret,
+            client_gone: project.settings.client_gone,
         };
         if response.status().is_redirection() {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
@@ -186,6 +188,7 @@ impl Gateway {
         route: &byok_providers::Route,
         body: CallBody<B>,
         headers: &HeaderMap,
+        asks_usage: bool,
     ) -> Result<Outgoing, CallError>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -195,7 +198,7 @@ impl Gateway {
             CallBody::Empty => Ok(Outgoing::default()),
             CallBody::Json(body) => {
                 let length = body.len() as u64;
-                let payload = provider.prepare(route, body, true)?;
+                let payload = provider.prepare(route, body, asks_usage)?;
                 Ok(Outgoing {
                     body: OutgoingBody::Pieces(payload.pieces),
                     length,

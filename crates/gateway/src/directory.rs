@@ -8,7 +8,8 @@ use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
 use byok_domain::routing::Candidate;
 use byok_domain::{
-    KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
+    KeyStatus, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
+    Timestamp,
 };
 use byok_vault::{SealedDataKey, SealedSecret, TokenDigest};
 use thiserror::Error;
@@ -26,6 +27,8 @@ pub struct ProjectSnapshot {
     pub allowed_origins: Allowlist,
     /// The project's own prices, laid over the operator's and the built-in ones.
     pub overrides: Arc<PriceTable>,
+    /// What the project sets for its calls.
+    pub settings: ProjectSettings,
     /// The data key that its provider keys are sealed under, itself sealed.
     pub data_key: SealedDataKey,
 }

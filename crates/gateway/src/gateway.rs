@@ -7,8 +7,8 @@ use byok_domain::credential::{ApiKey, Caller};
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
 use byok_domain::{
-    ApiKeyId, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, RequestId, Timestamp,
-    routing,
+    ApiKeyId, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
+    RequestId, Timestamp, routing,
 };
 use byok_metering::Meter;
 use byok_net::{Base, EgressPolicy, TrustedUrl, Upstream};
@@ -79,6 +79,8 @@ pub struct Project {
     pub allowed_origins: Allowlist,
     /// The project's own prices.
     pub overrides: Arc<PriceTable>,
+    /// What the project sets for its calls.
+    pub settings: ProjectSettings,
     /// What its provider keys are sealed under.
     pub data_key: DataKey,
 }
@@ -183,6 +185,7 @@ impl Gateway {
                 id: found.id,
                 allowed_origins: found.allowed_origins,
                 overrides: found.overrides,
+                settings: found.settings,
                 data_key,
             })))
         };

@@ -81,8 +81,8 @@ fn content_type(value: &HeaderValue) -> HeaderValue {
     let is_of = |family: &&str| {
         essence.get(..family.len()).is_some_and(|f| f.eq_ignore_ascii_case(family.as_bytes()))
     };
-    let harmless = HARMLESS.iter().any(is)
-        || ["audio/", "image/"].iter().any(is_of) && !is(&"image/svg+xml");
+    let harmless =
+        HARMLESS.iter().any(is) || ["audio/", "image/"].iter().any(is_of) && !is(&"image/svg+xml");
     if harmless { value.clone() } else { HeaderValue::from_static("application/octet-stream") }
 }
 

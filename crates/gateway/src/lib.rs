@@ -11,6 +11,7 @@ mod answer;
 mod answering;
 mod call;
 pub mod directory;
+mod drain;
 mod error;
 mod explain;
 mod gateway;

@@ -36,6 +36,8 @@ pub struct Tap<B> {
     call: OpenCall,
     state: State,
     summary: Summary,
+    /// Whether the caller has left, and the rest is read for its usage alone.
+    left: bool,
 }
 
 type Durable = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
@@ -54,7 +56,18 @@ enum State {
 impl<B> Tap<B> {
     /// Relays `body`.
     pub fn new(body: B, reader: Box<dyn AnswerReader>, call: OpenCall) -> Self {
-        Self { body, reader, call, state: State::Flowing, summary: Summary::default() }
+        let (state, summary) = (State::Flowing, Summary::default());
+        Self { body, reader, call, state, summary, left: false }
+    }
+
+    /// Whether the answer is still under way and its call not recorded.
+    pub fn is_flowing(&self) -> bool {
+        matches!(self.state, State::Flowing)
+    }
+
+    /// Notes that the caller has left: whatever comes now, its call is recorded as one of those.
+    pub fn caller_left(&mut self) {
+        self.left = true;
     }
 
     /// What the call used and cost; known once the answer has ended.
@@ -68,6 +81,7 @@ impl<B> Tap<B> {
         error: Option<ErrorClass>,
         findings: Findings,
     ) -> Option<Result<Receipt, ()>> {
+        let error = if self.left { Some(ErrorClass::ClientClosed) } else { error };
         let closed = self.call.close(error.or(findings.error), findings)?;
         self.summary = closed.summary;
         Some(closed.receipt.map_err(|full| tracing::error!(%full, "a call was not recorded")))

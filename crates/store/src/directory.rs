@@ -35,6 +35,7 @@ impl Store {
             environment: parsed(projects::TABLE, &row.environment, Environment::parse)?,
             allowed_origins: from_json(projects::TABLE, &row.allowed_origins)?,
             overrides: Arc::new(pricing::read(&row)?),
+            settings: from_json(projects::TABLE, &row.settings)?,
             data_key: SealedDataKey { kid: data_key.kid, bytes: data_key.sealed },
             id: ProjectId::new(row.id),
             name: row.name,

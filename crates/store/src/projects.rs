@@ -3,13 +3,13 @@
 use byok_domain::audit::Action;
 use byok_domain::credential::Environment;
 use byok_domain::origin::Allowlist;
-use byok_domain::{ProjectId, Timestamp};
+use byok_domain::{ProjectId, ProjectSettings, SettingsChange, Timestamp};
 use byok_vault::SealedDataKey;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction,
     EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api_keys::insert_api_key;
 use crate::audit::{Change, Metadata, Target, append};
@@ -45,8 +45,8 @@ pub struct Project {
     pub environment: Environment,
     /// Origins that publishable keys may be used from.
     pub allowed_origins: Allowlist,
-    /// What else is set for it: a JSON object.
-    pub settings: Value,
+    /// What is set for its calls.
+    pub settings: ProjectSettings,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -58,8 +58,8 @@ pub struct Project {
 pub struct ProjectChange {
     /// A new name.
     pub name: Option<String>,
-    /// New settings, instead of all old ones: a JSON object.
-    pub settings: Option<Value>,
+    /// What to set; the other settings stay.
+    pub settings: SettingsChange,
 }
 
 impl Store {
@@ -140,15 +140,23 @@ impl Store {
         by: &By,
     ) -> Result<Project, StoreError> {
         let transaction = self.database().begin().await?;
-        let mut row = require(&transaction, project).await?.into_active_model();
+        let row = require(&transaction, project).await?;
+        let mut settings: Map<String, Value> = from_json(TABLE, &row.settings)?;
+        let mut row = row.into_active_model();
         let mut metadata = Metadata::new();
         if let Some(name) = change.name {
             metadata.insert("name", name.clone().into());
             row.name = Set(name);
         }
-        if let Some(settings) = change.settings {
-            metadata.insert("settings", true.into());
-            row.settings = Set(settings.to_string());
+        if !change.settings.is_empty() {
+            let SettingsChange { include_usage, client_gone } = change.settings;
+            let include_usage = include_usage.map(|asks| ("includeUsage", Value::from(asks)));
+            let client_gone = client_gone.map(|way| ("clientGone", way.as_str().into()));
+            for (name, value) in include_usage.into_iter().chain(client_gone) {
+                metadata.insert(name, value.clone());
+                settings.insert(name.to_owned(), value);
+            }
+            row.settings = Set(json(&settings));
         }
         row.updated_at = Set(by.at.as_millis());
         let row = row.update(&transaction).await?;

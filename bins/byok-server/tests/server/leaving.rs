@@ -86,6 +86,104 @@ fn what_the_provider_had_said_of_usage_counts_for_whoever_left() {
     gate.open();
 }
 
+/// Sets something for the project that all calls here are made in.
+fn set(server: &Server, settings: &Value) {
+    let reply = server.patch(&format!("/projects/{}", server.keys.project)).json(settings).send();
+    assert_eq!(reply.status, 200, "{settings}");
+}
+
+#[test]
+fn a_project_may_have_answers_read_on_for_their_true_usage() {
+    let (provider, server) = serving();
+    server.connect("before", crate::support::KEY);
+    server.still_serves("before");
+    set(&server, &json!({"clientGone": "drain"}));
+    for (name, leave) in [("fin", Live::leave as fn(Live)), ("reset", Live::reset)] {
+        for kind in ["stream", "envelope", "document"] {
+            let ref_id = format!("{name}-{kind}");
+            server.connect(&ref_id, crate::support::KEY);
+            let left = provider.clients_left();
+            let gate = Gate::new();
+            let (answer, asked) = match kind {
+                "stream" => (chat_stream(), server.chat(&ref_id, &streamed_chat())),
+                "envelope" => {
+                    (chat_stream(), server.envelope("chat/completions", &ref_id, &streamed_chat()))
+                }
+                _ => (Answer::long_json(1 << 20), server.chat(&ref_id, &chat())),
+            };
+            provider.answer_next(answer.hold_at(500, &gate));
+            let mut live = asked.open();
+            live.next().unwrap_or_else(|| panic!("{ref_id} begins"));
+            leave(live);
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(server.calls(&ref_id), Vec::<Value>::new(), "{ref_id}");
+            gate.open();
+            let row = one_row(&server, &ref_id);
+            assert_eq!(
+                (&row["usageEstimated"], &row["statusCode"]),
+                (&json!(false), &json!(200)),
+                "{row}"
+            );
+            assert!(row["totalTokens"].as_u64().is_some_and(|tokens| tokens > 0), "{row}");
+            assert!(row["costUsd"].as_f64().is_some_and(|cost| cost > 0.0), "{row}");
+            assert_eq!(provider.clients_left(), left, "{ref_id}: {:?}", provider.endings());
+        }
+    }
+    // The setting is the project's, and taken back at once.
+    set(&server, &json!({"clientGone": "cancel"}));
+    let left = provider.clients_left();
+    provider.answer_next(endless(3));
+    let mut live = server.chat("before", &streamed_chat()).open();
+    live.next().expect("it begins");
+    live.leave();
+    let_go(&provider, left);
+}
+
+/// A chat stream that ends with its usage.
+fn chat_stream() -> Answer {
+    Answer::chat_stream("gpt-4o-mini", true)
+}
+
+#[test]
+fn an_answer_is_not_read_on_without_end() {
+    let (provider, server) = serving();
+    set(&server, &json!({"clientGone": "drain"}));
+    let left = provider.clients_left();
+    provider.answer_next(endless(300_000));
+    let mut live = server.chat("customer", &streamed_chat()).open();
+    live.next().expect("it begins");
+    live.leave();
+    let gone = soon(Duration::from_secs(20), || provider.clients_left() == left + 1);
+    assert!(gone, "the provider goes on: {:?}", provider.endings());
+    let row = one_row(&server, "customer");
+    assert_eq!(row["usageEstimated"], true, "{row}");
+}
+
+#[test]
+fn a_project_may_leave_streams_as_they_are_and_their_tokens_unknown() {
+    let (provider, server) = serving();
+    set(&server, &json!({"includeUsage": false}));
+    let reply = server.chat("customer", &streamed_chat()).send();
+    assert!(String::from_utf8_lossy(reply.answered()).ends_with("data: [DONE]\n\n"));
+    let sent = provider.requests();
+    let sent: Value = serde_json::from_slice(&sent.last().expect("a call").body).expect("JSON");
+    assert_eq!(sent, streamed_chat());
+    let row = server.row(&reply);
+    assert_eq!(
+        (&row["success"], &row["totalTokens"], &row["costUsd"]),
+        (&json!(true), &Value::Null, &Value::Null),
+        "{row}"
+    );
+    // A caller that asks for itself is answered as ever.
+    let mut asking = streamed_chat();
+    asking["stream_options"] = json!({"include_usage": true});
+    let reply = server.chat("customer", &asking).send();
+    assert!(server.row(&reply)["totalTokens"].as_u64().is_some_and(|tokens| tokens > 0));
+    set(&server, &json!({"includeUsage": true}));
+    let reply = server.chat("customer", &streamed_chat()).send();
+    assert!(server.row(&reply)["totalTokens"].as_u64().is_some_and(|tokens| tokens > 0));
+}
+
 #[test]
 fn whoever_leaves_before_the_answer_begins_ends_it_too() {
     let (provider, server) = serving();

@@ -23,6 +23,7 @@ async fn a_project_comes_with_two_keys_that_are_shown_once() {
             shown,
             json!({
                 "id": made["id"], "name": "My product", "environment": infix,
+                "includeUsage": true, "clientGone": "cancel",
                 "createdAt": made["createdAt"], "updatedAt": made["createdAt"],
             })
         );
@@ -51,6 +52,41 @@ async fn a_project_is_renamed() {
     assert_eq!(renamed["name"], "New");
     assert_eq!(renamed["updatedAt"], "2027-01-15T08:00:01.000Z");
     assert_eq!(rig.as_a("GET", &path(&rig, ""), None).await.ok(), renamed);
+}
+
+#[tokio::test]
+async fn settings_are_changed_one_by_one_and_every_mistake_in_them_is_named() {
+    let rig = Rig::start().await;
+    let patch = async |body: Value| rig.as_a("PATCH", &path(&rig, ""), Some(body)).await;
+    let shown = async || {
+        let project = rig.as_a("GET", &path(&rig, ""), None).await.ok();
+        let of = |name: &str| project[name].clone();
+        [of("name"), of("includeUsage"), of("clientGone")]
+    };
+    for (body, expected) in [
+        (json!({ "clientGone": "drain" }), json!(["A", true, "drain"])),
+        (json!({ "includeUsage": false, "name": null }), json!(["A", false, "drain"])),
+        (json!({ "name": "B", "clientGone": "cancel" }), json!(["B", false, "cancel"])),
+        (json!({ "includeUsage": true }), json!(["B", true, "cancel"])),
+    ] {
+        let changed = patch(body.clone()).await.ok();
+        assert_eq!(json!(shown().await), expected, "{body}");
+        assert_eq!(changed["clientGone"], expected[2], "{body}");
+    }
+    for (body, fields) in [
+        (json!({ "includeUsage": "no", "clientGone": 1 }), vec!["includeUsage", "clientGone"]),
+        (json!({ "clientGone": "Drain" }), vec!["clientGone"]),
+        (json!({ "name": "", "clientGone": "drain" }), vec!["name"]),
+        (json!({ "clientgone": "drain", "includeUsage": true }), vec!["clientgone"]),
+        (json!({ "clientGone": null }), vec!["name"]),
+    ] {
+        assert_eq!(patch(body.clone()).await.invalid_fields(), fields, "{body}");
+    }
+    assert_eq!(json!(shown().await), json!(["B", true, "cancel"]));
+    let query = format!("{}?action=project.updated&limit=1&offset=1", path(&rig, "/audit-logs"));
+    let log = rig.as_a("GET", &query, None).await.ok();
+    assert_eq!(log["total"], 4);
+    assert_eq!(log["data"][0]["metadata"], json!({ "name": "B", "clientGone": "cancel" }));
 }
 
 #[tokio::test]

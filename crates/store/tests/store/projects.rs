@@ -1,10 +1,10 @@
 //! Projects, their origins and their prices.
 
-use byok_domain::ProjectId;
 use byok_domain::audit::Action;
 use byok_domain::credential::Environment;
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
+use byok_domain::{ClientGone, ProjectId, ProjectSettings, SettingsChange};
 use byok_gateway::Directory;
 use byok_store::{AuditFilter, NewProject, Page, ProjectChange, StoreError};
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn a_project_is_made_with_its_keys_and_its_entries_in_one_go() {
     let found = rig.store.project(&project).await.unwrap().unwrap();
     assert_eq!((found.name.as_str(), found.environment), ("project 1", Environment::Live));
     assert!(found.allowed_origins.is_unrestricted());
-    assert_eq!(found.settings, json!({}));
+    assert_eq!(found.settings, ProjectSettings::default());
     assert_eq!((found.created_at, found.updated_at), (by(0).at, by(0).at));
 
     let log = rig.store.audit_log(&project, &AuditFilter::default(), ALL).await.unwrap();
@@ -67,12 +67,28 @@ async fn a_change_touches_what_it_names_and_nothing_else() {
     let project = rig.project(1).await;
     let rename = ProjectChange { name: Some("renamed".into()), ..ProjectChange::default() };
     rig.store.update_project(&project, rename, &by(5)).await.unwrap();
-    let settings = json!({"requireConnectSession": true});
-    let set = ProjectChange { settings: Some(settings.clone()), ..ProjectChange::default() };
-    let after = rig.store.update_project(&project, set, &by(6)).await.unwrap();
-    assert_eq!((after.name.as_str(), &after.settings), ("renamed", &settings));
+    for settings in [
+        SettingsChange { include_usage: Some(false), client_gone: None },
+        SettingsChange { include_usage: None, client_gone: Some(ClientGone::Drain) },
+    ] {
+        let set = ProjectChange { settings, ..ProjectChange::default() };
+        rig.store.update_project(&project, set, &by(6)).await.unwrap();
+    }
+    let after = rig.store.project(&project).await.unwrap().unwrap();
+    let settings = ProjectSettings { include_usage: false, client_gone: ClientGone::Drain };
+    assert_eq!((after.name.as_str(), after.settings), ("renamed", settings));
+    let snapshot = rig.store.project_snapshot(&project).await.unwrap().unwrap();
+    assert_eq!(snapshot.settings, settings);
     assert_eq!((after.created_at, after.updated_at), (by(0).at, by(6).at));
-    assert_eq!(rig.store.project(&project).await.unwrap(), Some(after));
+    let updates = AuditFilter { action: Some(Action::ProjectUpdated), ..AuditFilter::default() };
+    let log = rig.store.audit_log(&project, &updates, ALL).await.unwrap();
+    let told: Vec<_> = log.data.into_iter().map(|entry| entry.metadata).collect();
+    let expected = [
+        json!({"clientGone": "drain"}),
+        json!({"includeUsage": false}),
+        json!({"name": "renamed"}),
+    ];
+    assert_eq!(told, expected);
 
     let nobody = ProjectId::new("proj_none");
     let missing = rig.store.update_project(&nobody, ProjectChange::default(), &by(7)).await;
