@@ -27,6 +27,10 @@ use byok_store::Installation;
 /// How long a caller may fall silent in the middle of its request.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
 
+/// How long the start waits for the records that the last run left in the journal. Whose an object
+/// is that was made then, only the database can say.
+const CATCHING_UP: Duration = Duration::from_secs(5);
+
 /// What is said once the server listens.
 pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
@@ -129,6 +133,12 @@ fn start(
     let log: Arc<dyn UsageLog> =
         Arc::new(WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway)));
     let writers = Arc::new(Writers::start(&journals, &log, control.handle())?);
+    if !control.block_on(writers.caught_up(CATCHING_UP)) {
+        tracing::warn!(
+            "records of an earlier run are still on their way into the database; until they are \
+             there, files and batches made shortly before its end belong to nobody"
+        );
+    }
     let state = AppState::new(Services {
         store: installation.store.clone(),
         keyring: Arc::clone(&installation.keyring),

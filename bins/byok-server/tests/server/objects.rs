@@ -106,6 +106,20 @@ fn a_batch_and_its_file_are_bound_likewise_and_stay_so() {
 }
 
 #[test]
+fn what_was_made_just_before_a_crash_is_bound_when_the_server_is_back() {
+    let (provider, mut server) = serving();
+    server.connect("other", KEY);
+    for _ in 0..3 {
+        let id = upload(&server, "customer");
+        server.kill();
+        server = server.again(server.launch.clone());
+        provider.take_requests();
+        not_found(&provider, &server.get(&format!("/v1/files/{id}")).by("other").send(), &id);
+        assert_eq!(server.get(&format!("/v1/files/{id}")).by("customer").send().json()["id"], id);
+    }
+}
+
+#[test]
 fn a_file_is_reached_with_the_key_that_made_it() {
     let (provider, server) = serving();
     let id = upload(&server, "customer");
