@@ -136,6 +136,7 @@ async fn the_list_has_everything_but_the_key() {
                 "priority": 0, "keyHint": "…Zz9k", "isActive": true, "status": "valid",
                 "lastError": null, "lastValidatedAt": "2027-01-15T08:00:00.000Z",
                 "lastUsedAt": null, "totalRequests": 0, "totalTokens": 0, "providerConfig": {},
+                "rateLimits": null, "rateLimitsAt": null,
                 "createdAt": "2027-01-15T08:00:00.000Z", "updatedAt": "2027-01-15T08:00:00.000Z",
             }],
             "total": 1, "limit": 50, "offset": 0,
