@@ -37,7 +37,7 @@ pub use receive_body::{ReceiveBody, ReceiveError};
 pub use resolve::{Resolve, SystemResolver};
 pub use send_body::{BodyError, BoxBody, SendBody};
 pub use send_error::SendError;
-pub use server::{PeerAddr, Server, ServerConfig, serve};
+pub use server::{Identity, InvalidIdentity, PeerAddr, Server, ServerConfig, serve};
 pub use target::{Base, CustomerUrl, TrustedUrl};
 pub use timed_body::{TimedBody, TimedBodyError};
 pub use tls::InvalidRoots;

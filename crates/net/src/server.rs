@@ -1,11 +1,19 @@
 //! The listener: threads that each accept, read, serve and drain on their own.
 
 mod accept;
+mod client;
 mod config;
 mod connection;
+mod http1;
+mod http2;
+mod identity;
 mod live;
+mod observed;
 mod peer;
 mod phase;
+mod preface;
+mod stream_task;
+mod streams;
 mod thread;
 
 use std::{
@@ -22,7 +30,11 @@ use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use tokio::sync::watch;
 
-pub use self::{config::ServerConfig, peer::PeerAddr};
+pub use self::{
+    config::ServerConfig,
+    identity::{Identity, InvalidIdentity},
+    peer::PeerAddr,
+};
 
 /// A running server. Dropping it leaves it running; [`Server::shutdown`] ends it.
 pub struct Server {
@@ -34,7 +46,8 @@ pub struct Server {
 /// Listens, and serves every request with a clone of `service`, one runtime a thread.
 ///
 /// Each request carries a [`PeerAddr`] extension. What the service spawns runs on the thread's
-/// runtime and ends with it after the drain. A panic in the service closes its connection only.
+/// runtime and ends with it after the drain. A panic in the service closes its connection only, or
+/// its stream if the client speaks HTTP/2.
 ///
 /// # Errors
 /// Whatever the operating system says to binding the address or starting the threads.

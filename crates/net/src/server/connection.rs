@@ -1,31 +1,21 @@
 //! One client's connection, from its first byte to its last.
 
-use std::{
-    error::Error,
-    future::poll_fn,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{error::Error, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, server::conn::http1, service::Service};
-use hyper_util::rt::TokioIo;
-use pin_project_lite::pin_project;
+use http_body::Body;
+use hyper::{body::Incoming, service::Service};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::{
-    PeerAddr, ServerConfig,
-    live::Ticket,
-    phase::{Exchange, Phase, Watched},
+    ServerConfig, client::Client, http1, http2, identity::HTTP2, live::Ticket, phase::Watched,
+    preface,
 };
-use crate::alarm::Alarm;
 
-/// Serves a connection until it ends, breaks, or has kept us waiting for too long.
-pub(super) async fn run<S, B>(
+/// Serves a connection without TLS: HTTP/1.1, or HTTP/2 if that is how the client begins.
+pub(super) async fn plain<S, B>(
     tcp: TcpStream,
     peer: SocketAddr,
     service: S,
@@ -33,124 +23,49 @@ pub(super) async fn run<S, B>(
     ticket: Ticket,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body<Data = Bytes> + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let phase = Arc::new(Phase::default());
-    let mut alarm =
-        Alarm::new(config.header_timeout.min(config.keep_alive).min(config.write_timeout));
-    let service = Observed { service, peer: PeerAddr(peer), phase: Arc::clone(&phase) };
-    let io = TokioIo::new(Watched { tcp, phase: Arc::clone(&phase) });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .header_read_timeout(None)
-            .max_header_size(config.max_head)
-            .serve_connection(io, service)
-    );
-    let mut registered = false;
-    let mut finishing = false;
-    let mut timed = None;
-    poll_fn(|cx| {
-        if !registered {
-            registered = true;
-            ticket.register(cx.waker());
-        }
-        if ticket.is_draining() && !finishing {
-            finishing = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a client's connection broke");
-            }
-            return Poll::Ready(());
-        }
-        let (turn, Some(limit)) = phase.wait(&config) else { return Poll::Pending };
-        if timed != Some(turn) {
-            timed = Some(turn);
-            alarm.set(limit);
-        }
-        alarm.poll(cx)
-    })
-    .await;
+    let mut client = Client::new(peer, config, ticket);
+    let Some(Ok(is_http2)) = client.patiently(preface::is_http2(&tcp)).await else { return };
+    let io = Watched { tcp, phase: Arc::clone(&client.phase) };
+    if is_http2 {
+        // Boxed, so that the many that speak HTTP/1.1 do not pay for its size.
+        Box::pin(http2::run(io, service, client)).await;
+    } else {
+        http1::run(io, service, client).await;
+    }
 }
 
-/// The service, told who calls, and watched for when it begins and ends.
-struct Observed<S> {
+/// Serves a connection with TLS: HTTP/2 or HTTP/1.1, as agreed on in the handshake.
+pub(super) async fn secure<S, B>(
+    tcp: TcpStream,
+    tls: TlsAcceptor,
+    peer: SocketAddr,
     service: S,
-    peer: PeerAddr,
-    phase: Arc<Phase>,
-}
-
-impl<S, B> Service<Request<Incoming>> for Observed<S>
-where
+    config: Arc<ServerConfig>,
+    ticket: Ticket,
+) where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Response = Response<ObservedBody<B>>;
-    type Error = S::Error;
-    type Future = ObservedAnswer<S::Future>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        self.phase.begin();
-        request.extensions_mut().insert(self.peer);
-        ObservedAnswer {
-            answer: self.service.call(request),
-            exchange: Some(Exchange(Arc::clone(&self.phase))),
-        }
-    }
-}
-
-pin_project! {
-    /// An answer to come.
-    struct ObservedAnswer<F> {
-        #[pin]
-        answer: F,
-        exchange: Option<Exchange>,
-    }
-}
-
-impl<F, B, E> Future for ObservedAnswer<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<ObservedBody<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = ready!(this.answer.poll(cx));
-        let exchange = this.exchange.take();
-        Poll::Ready(
-            answer.map(|answer| answer.map(|body| ObservedBody { body, _exchange: exchange })),
-        )
-    }
-}
-
-pin_project! {
-    /// An answer's body, whose end is the end of the exchange: hyper drops it once it is written.
-    struct ObservedBody<B> {
-        #[pin]
-        body: B,
-        _exchange: Option<Exchange>,
-    }
-}
-
-impl<B: Body> Body for ObservedBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    let mut client = Client::new(peer, config, ticket);
+    // Watched beneath TLS: what counts is what the client takes, not what we have encrypted.
+    let io = Watched { tcp, phase: Arc::clone(&client.phase) };
+    let tls = match client.patiently(tls.accept(io)).await {
+        Some(Ok(tls)) => tls,
+        Some(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+        None => return,
+    };
+    client.phase.shook_hands();
+    if tls.get_ref().1.alpn_protocol() == Some(HTTP2) {
+        Box::pin(http2::run(tls, service, client)).await;
+    } else {
+        http1::run(tls, service, client).await;
     }
 }

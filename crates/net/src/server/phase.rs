@@ -26,8 +26,12 @@ const IDLE: u8 = 1;
 const HEAD: u8 = 2;
 /// The service has the request.
 const BUSY: u8 = 3;
+/// No stream is open. Unlike [`IDLE`] it does not end with the next byte, which may be a ping.
+const RESTING: u8 = 4;
+/// The same, and the client has been told to go.
+const LEAVING: u8 = 5;
 
-/// Shared by the socket, the service and the task of one connection. They all run in that task,
+/// Shared by the socket, the service and the task of one connection. They all run on one thread,
 /// so the atomics are plain memory; they are here because the task's type must be `Send`.
 ///
 /// hyper has a timer for heads, but it allocates one a request and cannot tell a slow head from
@@ -46,16 +50,41 @@ impl Phase {
     pub(super) fn wait(&self, config: &ServerConfig) -> (u32, Option<Duration>) {
         let limit = match self.step.load(Relaxed) {
             _ if self.stuck.load(Relaxed) => Some(config.write_timeout),
-            IDLE => Some(config.keep_alive),
+            IDLE | RESTING => Some(config.keep_alive),
+            LEAVING => Some(config.write_timeout),
             BUSY => None,
             _ => Some(config.header_timeout),
         };
         (self.turn.load(Relaxed), limit)
     }
 
+    /// TLS stands; the wait for the first request begins.
+    pub(super) fn shook_hands(&self) {
+        self.enter(FRESH);
+    }
+
     /// The service has the request.
     pub(super) fn begin(&self) {
-        self.step.store(BUSY, Relaxed);
+        self.enter(BUSY);
+    }
+
+    /// The last open stream has ended.
+    pub(super) fn rest(&self) {
+        self.enter(RESTING);
+    }
+
+    /// No stream is open, and the client has been told to open no more.
+    pub(super) fn leave(&self) {
+        self.enter(LEAVING);
+    }
+
+    /// Whether streams have been open, none is now, and the client takes what we write.
+    pub(super) fn is_resting(&self) -> bool {
+        self.step.load(Relaxed) == RESTING && !self.stuck.load(Relaxed)
+    }
+
+    fn enter(&self, step: u8) {
+        self.step.store(step, Relaxed);
         self.turn();
     }
 
@@ -85,12 +114,11 @@ impl Phase {
 }
 
 /// Marks the end of an answer when it is dropped, together with the answer's body.
-pub(super) struct Exchange(pub(super) Arc<Phase>);
+pub(super) struct Busy(pub(super) Arc<Phase>);
 
-impl Drop for Exchange {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.step.store(IDLE, Relaxed);
-        self.0.turn();
+        self.0.enter(IDLE);
     }
 }
 

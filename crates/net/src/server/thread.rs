@@ -8,7 +8,7 @@ use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use tokio::{sync::watch, time::timeout};
 
-use super::{ServerConfig, accept::Acceptor, connection, live::Live};
+use super::{Identity, ServerConfig, accept::Acceptor, connection, live::Live};
 
 /// Starts a thread that serves until `stopped` says so and its connections have drained.
 pub(super) fn start<S, B>(
@@ -57,7 +57,14 @@ async fn serve<S, B>(
             Ok(_) = stopped.wait_for(|stopped| *stopped) => break,
             (tcp, peer) = acceptor.next() => {
                 let (service, config, ticket) = (service.clone(), Arc::clone(&config), live.enter());
-                tokio::spawn(connection::run(tcp, peer, service, config, ticket));
+                match config.tls.as_ref().map(Identity::acceptor) {
+                    None => {
+                        tokio::spawn(connection::plain(tcp, peer, service, config, ticket));
+                    }
+                    Some(tls) => {
+                        tokio::spawn(connection::secure(tcp, tls, peer, service, config, ticket));
+                    }
+                }
             }
         }
     }
