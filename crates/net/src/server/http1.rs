@@ -53,7 +53,7 @@ impl Exchanges for Arc<Phase> {
     type Exchange = Busy;
 
     fn begin(&self) -> Busy {
-        Phase::begin(self);
+        self.serve();
         Busy(Self::clone(self))
     }
 }

@@ -19,6 +19,7 @@ pub(super) trait Exchanges {
     type Exchange: Exchange;
 
     /// The service has a request.
+    #[must_use]
     fn begin(&self) -> Self::Exchange;
 }
 

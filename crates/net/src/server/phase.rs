@@ -64,7 +64,7 @@ impl Phase {
     }
 
     /// The service has the request.
-    pub(super) fn begin(&self) {
+    pub(super) fn serve(&self) {
         self.enter(BUSY);
     }
 

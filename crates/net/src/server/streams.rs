@@ -68,7 +68,7 @@ impl Exchanges for Arc<Streams> {
 
     fn begin(&self) -> Open {
         if self.open.fetch_add(1, Relaxed) == 0 {
-            self.phase.begin();
+            self.phase.serve();
         }
         Open(Self::clone(self))
     }

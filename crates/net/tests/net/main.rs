@@ -3,10 +3,13 @@
 
 mod drain;
 mod egress;
+mod http2;
+mod https;
 mod listening;
 mod rebinding;
 mod reuse;
 mod support;
 mod timing;
 mod tls;
+mod trial;
 mod wire;
