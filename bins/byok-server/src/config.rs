@@ -12,6 +12,7 @@ mod reader;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use byok_vault::{AdminToken, Keyring};
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use setting::Setting;
+pub(crate) use tls::{Marks, Tls, TlsFiles};
 
 use layers::Layers;
 use reader::{Reader, Reported};
@@ -55,6 +57,8 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     /// The address that others know the server by, without a final slash.
     pub(crate) public_url: Option<String>,
+    /// The certificate for HTTPS; `None` for plain HTTP.
+    pub(crate) tls: Option<Tls>,
     /// Threads that serve.
     pub(crate) threads: usize,
     /// How long live answers may take to finish after SIGTERM.
@@ -175,6 +179,7 @@ impl Http {
             public_url: reader
                 .get(Setting::PUBLIC_URL, |text| values::base_url(text, "https://byok.example.com"))
                 .map(|url| url.as_str().to_owned()),
+            tls: tls::read(reader).unwrap_or_default(),
             threads: reader.get(Setting::THREADS, values::threads).unwrap_or_else(cores),
             drain: reader
                 .get(Setting::DRAIN_SECONDS, values::seconds_or_none)

@@ -1,6 +1,7 @@
 //! The BYOK server: configuration, wiring, signals, command line.
 
 mod admin;
+mod certificate;
 mod cli;
 mod config;
 mod installation;

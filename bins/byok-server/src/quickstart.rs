@@ -40,8 +40,9 @@ pub(crate) fn run(control: &Runtime, sources: &Sources) -> Outcome {
         admin_token = Some(token);
     }
     let public_url = config.http.public_url.clone();
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     serve::run(control, config, keyring, move |installation, listen| {
-        let url = public_url.unwrap_or_else(|| format!("http://{listen}"));
+        let url = public_url.unwrap_or_else(|| format!("{scheme}://{listen}"));
         Box::pin(welcome(installation, url, folder, admin_token))
     })
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
-use crate::{Failure, Outcome, logging, probe, process};
+use crate::{Failure, Outcome, certificate, logging, probe, process};
 use byok_store::Installation;
 
 /// How long a caller may fall silent in the middle of its request.
@@ -155,6 +155,7 @@ fn start(
     let api = Api::new(calls, byok_api::router(&state), control.handle().clone());
     let mut listener = ServerConfig::new(http.listen);
     listener.threads = http.threads;
+    listener.tls = http.tls.as_ref().map(|tls| tls.identity.clone());
     listener.drain = http.drain;
     let server = byok_net::serve(
         listener,
@@ -164,6 +165,9 @@ fn start(
         }),
     )
     .map_err(|error| format!("cannot listen on {}: {error}", http.listen))?;
+    if let Some(tls) = http.tls {
+        control.spawn(certificate::follow(tls));
+    }
     Ok(Running { server, writers, metrics_listen })
 }
 

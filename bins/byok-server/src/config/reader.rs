@@ -26,6 +26,11 @@ impl<'a> Reader<'a> {
         self.layers.find(setting).map(|found| found.value.as_str())
     }
 
+    /// A setting as it was given.
+    pub(super) fn found(&self, setting: Setting) -> Option<&'a Found> {
+        self.layers.find(setting)
+    }
+
     /// A setting's value. `parse` says what is wrong without naming the setting or the value.
     pub(super) fn get<T>(
         &mut self,

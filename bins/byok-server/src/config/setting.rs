@@ -20,6 +20,8 @@ settings! {
     PUBLIC_URL = "BYO_PUBLIC_URL",
     METRICS_LISTEN = "BYO_METRICS_LISTEN",
     TRUSTED_PROXIES = "BYO_TRUSTED_PROXIES",
+    TLS_CERT = "BYO_TLS_CERT",
+    TLS_KEY = "BYO_TLS_KEY",
     THREADS = "BYO_THREADS",
     DRAIN_SECONDS = "BYO_DRAIN_SECONDS",
     MAX_BODY = "BYO_MAX_BODY",
@@ -61,9 +63,7 @@ impl Setting {
     ];
 
     /// Settings that this version knows of and does not serve, with what each would do.
-    pub(super) const NOT_YET: [(Self, &'static str); 5] = [
-        (Self("BYO_TLS_CERT"), "serve HTTPS by itself"),
-        (Self("BYO_TLS_KEY"), "serve HTTPS by itself"),
+    pub(super) const NOT_YET: [(Self, &'static str); 3] = [
         (Self("BYO_REDIS_URL"), "share limits over Redis"),
         (Self("BYO_SMTP_URL"), "send e-mail"),
         (Self("OTEL_EXPORTER_OTLP_ENDPOINT"), "export traces"),

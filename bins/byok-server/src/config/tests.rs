@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod precedence;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;

@@ -52,11 +52,15 @@ fn a_value_that_another_goes_over_is_not_judged() {
 
 #[test]
 fn every_setting_can_be_given_in_either_source() {
+    let pair = given().with_pair("server");
+    let (chain, key) = pair.pair("server");
     let variables = [
         ("BYO_LISTEN", "[::1]:8080"),
         ("BYO_PUBLIC_URL", "https://byok.example.com/"),
         ("BYO_METRICS_LISTEN", "off"),
         ("BYO_TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8"),
+        ("BYO_TLS_CERT", &chain),
+        ("BYO_TLS_KEY", &key),
         ("BYO_THREADS", "3"),
         ("BYO_DRAIN_SECONDS", "0"),
         ("BYO_MAX_BODY", "1MiB"),
@@ -106,6 +110,7 @@ fn every_setting_can_be_given_in_either_source() {
         assert_eq!(config.metrics_listen, None);
         let proxies: Vec<_> = config.http.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(proxies, ["10.0.0.0/8", "fd00::/8"]);
+        assert!(config.http.tls.is_some());
         assert_eq!(config.http.threads, 3);
         assert_eq!(config.http.drain, Duration::ZERO);
         assert_eq!(config.http.max_body, 1 << 20);
