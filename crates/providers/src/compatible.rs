@@ -15,7 +15,6 @@ use crate::provider::{
 
 /// OpenAI's wire at another provider: its keys, its failures and its prices, OpenAI's paths and
 /// bodies.
-#[allow(dead_code, reason = "until the first provider beside OpenAI is registered")]
 pub(crate) struct Compatible {
     /// Whose endpoint it is.
     pub(crate) of: &'static dyn Provider,

@@ -6,6 +6,7 @@
 //! Adding a provider is adding one module that implements [`Provider`] and one line in
 //! [`registry`].
 
+mod anthropic;
 mod compatible;
 mod json_fields;
 mod key_format;

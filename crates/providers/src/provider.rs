@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
+use crate::anthropic::Anthropic;
 use crate::media_type::MediaType;
 use crate::openai::OpenAi;
 
@@ -236,7 +237,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi]
+    &[&OpenAi, &Anthropic]
 }
 
 /// The provider of that name.

@@ -10,7 +10,7 @@ const SANE: u64 = 1_000_000_000_000;
 /// A count in a report: there, not there, or nonsense. Reading one never fails, so that a strange
 /// field costs the report and not the whole answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Count {
+pub(crate) enum Count {
     #[default]
     Absent,
     Of(u64),
@@ -19,7 +19,7 @@ enum Count {
 
 impl Count {
     /// A detail that is missing or nonsense counts for nothing.
-    fn or_zero(self) -> u64 {
+    pub(crate) fn or_zero(self) -> u64 {
         match self {
             Self::Of(count) => count,
             Self::Absent | Self::Nonsense => 0,

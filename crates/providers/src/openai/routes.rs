@@ -124,7 +124,7 @@ fn stored_objects(method: &Method, path: &str) -> Stored {
 }
 
 /// A segment as its provider reads it: an id is bound under that name.
-fn decoded(segment: &str) -> String {
+pub(crate) fn decoded(segment: &str) -> String {
     let mut parts = segment.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
