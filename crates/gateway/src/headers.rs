@@ -60,16 +60,21 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
 
 fn is_rate_limit(name: &str) -> bool {
     name.starts_with("x-ratelimit-")
-        || name.starts_with("anthropic-ratelimit-")
+        || ANTHROPIC_LIMITS.iter().any(|begin| name.starts_with(begin))
         || name.starts_with("x-tokenlimit-")
 }
 
-const HARMLESS: [&str; 7] = [
+/// Anthropic counts its tiers apart from each other.
+const ANTHROPIC_LIMITS: [&str; 3] =
+    ["anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-"];
+
+const HARMLESS: [&str; 8] = [
     "application/json",
     "text/event-stream",
     "application/vnd.amazon.eventstream",
     "application/x-ndjson",
     "application/jsonl",
+    "application/x-jsonl",
     "text/plain",
     "application/octet-stream",
 ];
@@ -142,6 +147,10 @@ mod tests {
             ("x-request-id", "req_1"),
             ("x-ratelimit-remaining-tokens", "7"),
             ("retry-after", "3"),
+            ("request-id", "req_2"),
+            ("anthropic-ratelimit-input-tokens-remaining", "9000"),
+            ("anthropic-fast-output-tokens-reset", "2026-11-21T00:00:00Z"),
+            ("anthropic-organization-id", "org"),
             ("openai-organization", "org"),
         ]));
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
@@ -149,7 +158,10 @@ mod tests {
         assert_eq!(
             names,
             [
+                "anthropic-fast-output-tokens-reset",
+                "anthropic-ratelimit-input-tokens-remaining",
                 "content-type",
+                "request-id",
                 "retry-after",
                 "x-content-type-options",
                 "x-provider-request-id",

@@ -246,7 +246,7 @@ mod tests {
             {\"type\":\"document\",\"source\":{\"type\":\"file\",\"file_id\":\"file_1\"}}]}] }\n";
         let body = Bytes::from_static(text.as_bytes());
         let payload = Anthropic.prepare(&route, body.clone(), true).expect("an object");
-        assert_eq!(payload.pieces, [body.clone()]);
+        assert_eq!((payload.pieces.len(), &payload.pieces[0]), (1, &body));
         assert_eq!(payload.pieces[0].as_ptr(), body.as_ptr());
         assert_eq!((payload.model.as_deref(), payload.stream), (Some("claude-opus-4-7"), true));
         assert!(!payload.hide_usage);
