@@ -1,6 +1,7 @@
 //! The server as a process, in front of a provider that does as it is told: what a caller, a
 //! provider and an operator can do to it, and what it must answer.
 
+mod anthropic;
 mod bad_requests;
 mod commands;
 mod egress;
