@@ -8,9 +8,11 @@
 
 mod anthropic;
 mod compatible;
+mod config_fields;
 mod json_fields;
 mod key_format;
 mod media_type;
+mod mistral;
 mod openai;
 mod provider;
 mod rate_limits;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::anthropic::Anthropic;
 use crate::media_type::MediaType;
+use crate::mistral::Mistral;
 use crate::openai::OpenAi;
 
 /// A provider's wire. Implementations hold no state: one value serves all calls.
@@ -237,7 +238,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic]
+    &[&OpenAi, &Anthropic, &Mistral]
 }
 
 /// The provider of that name.

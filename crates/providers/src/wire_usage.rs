@@ -1,5 +1,7 @@
 //! Usage objects as providers of the OpenAI family write them, read tolerantly.
 
+use std::borrow::Cow;
+
 use byok_domain::Usage;
 use byok_domain::usage::ServiceTier;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -100,7 +102,12 @@ struct Report<'a> {
     input_tokens: Count,
     output_tokens: Count,
     prompt_cache_hit_tokens: Count,
+    num_cached_tokens: Count,
+    prompt_audio_seconds: Count,
+    #[serde(borrow)]
+    service_tier: Option<Cow<'a, str>>,
     prompt_tokens_details: Option<Details>,
+    prompt_token_details: Option<Details>,
     completion_tokens_details: Option<Details>,
     input_tokens_details: Option<Details>,
     input_token_details: Option<Details>,
@@ -139,7 +146,9 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
         return None;
     }
     let (input, input_details) = match (report.prompt_tokens, report.input_tokens) {
-        (Count::Of(input), _) => (input, report.prompt_tokens_details),
+        (Count::Of(input), _) => {
+            (input, report.prompt_tokens_details.or(report.prompt_token_details))
+        }
         (_, Count::Of(input)) => {
             (input, report.input_tokens_details.or(report.input_token_details))
         }
@@ -151,8 +160,10 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
     };
     let input_details = input_details.unwrap_or_default();
     let output_details = output_details.unwrap_or_default();
-    let cached =
-        input_details.cached_tokens.or_zero().max(report.prompt_cache_hit_tokens.or_zero());
+    // The same count under the names that different hosts give it.
+    let cached = [report.prompt_cache_hit_tokens, report.num_cached_tokens]
+        .into_iter()
+        .fold(input_details.cached_tokens.or_zero(), |most, count| most.max(count.or_zero()));
     let written = input_details.cache_write_tokens.or_zero();
     let written_12h = input_details.cache_write_tokens_details.unwrap_or_default();
     let written_12h = written_12h.ttl_12h_tokens.or_zero().min(written);
@@ -168,6 +179,8 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
         audio_output: output_details.audio_tokens.or_zero().min(output),
         image_input: input_details.image_tokens.or_zero().min(input),
         image_output: output_details.image_tokens.or_zero().min(output),
+        audio_millis: report.prompt_audio_seconds.or_zero().saturating_mul(1000),
+        tier: report.service_tier.map(|name| service_tier(&name)).unwrap_or_default(),
         ..Usage::default()
     })
 }

@@ -45,7 +45,8 @@ fn generates(route: &Route) -> bool {
 }
 
 fn is_chat(route: &Route) -> bool {
-    matches!(route.operation.name, "chat/completions" | "completions")
+    let name = route.operation.name;
+    name == "chat" || name.ends_with("completions")
 }
 
 /// Answers that tell nothing (audio, file contents).
@@ -84,7 +85,9 @@ impl DocumentReader {
             Some(wire) => openai_usage(wire)?,
             None => audio_seconds(serde_json::from_slice(self.fields.get("duration")?).ok()?)?,
         };
-        usage.tier = self.text("service_tier").map(|t| service_tier(&t)).unwrap_or_default();
+        if let Some(tier) = self.text("service_tier") {
+            usage.tier = service_tier(&tier);
+        }
         usage.web_searches = self.fields.get("tool_usage").map_or(0, web_searches);
         Some(usage)
     }
@@ -164,7 +167,7 @@ struct ResponseObject<'a> {
 }
 
 /// Events of the responses, audio and image APIs that end their stream.
-const LAST_EVENTS: [&str; 8] = [
+const LAST_EVENTS: [&str; 11] = [
     "response.completed",
     "response.incomplete",
     "response.failed",
@@ -173,6 +176,10 @@ const LAST_EVENTS: [&str; 8] = [
     "speech.audio.done",
     "image_generation.completed",
     "image_edit.completed",
+    // Mistral's.
+    "transcription.done",
+    "conversation.response.done",
+    "conversation.response.error",
 ];
 
 impl EventReader {
@@ -196,7 +203,7 @@ impl EventReader {
             // All that speech puts out is audio, though its usage does not say so.
             usage.audio_output = usage.output;
         }
-        if kind == Some("error") && error.is_none() {
+        if matches!(kind, Some("error" | "conversation.response.error")) && error.is_none() {
             self.found.error = Some(classify(StatusCode::OK, data));
         }
         if let Some(error) = error.filter(|raw| raw.get() != "null") {
@@ -225,6 +232,7 @@ impl EventReader {
             has(b"\"usage\"")
                 || has(b"\"type\":\"error\"")
                 || has(b".done\"")
+                || has(b".error\"")
                 || has(b"completed\"")
         };
         !(first || telling || has(b"\"error\""))
