@@ -45,7 +45,7 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             "x-request-id" => {
                 headers.insert("x-provider-request-id", value.clone());
             }
-            "request-id" | "apim-request-id" => {
+            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id" => {
                 headers.insert(name.clone(), value.clone());
             }
             other if is_rate_limit(other) => {
@@ -62,6 +62,7 @@ fn is_rate_limit(name: &str) -> bool {
     name.starts_with("x-ratelimit-")
         || ANTHROPIC_LIMITS.iter().any(|begin| name.starts_with(begin))
         || name.starts_with("x-tokenlimit-")
+        || name.starts_with("x-trial-endpoint-call-")
 }
 
 /// Anthropic counts its tiers apart from each other.

@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod logs;
 mod malformed;
+mod mistral;
 mod openapi;
 mod origins;
 mod pricing;

@@ -1,11 +1,11 @@
 //! A server in process: everything real but the provider, which does what it is told.
 
 mod actor;
+mod calls;
 mod clock;
 mod records;
 mod reply;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,12 +15,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use byok_api::{AppState, Rate, Services, UsageTail};
-use byok_domain::Timestamp;
+use byok_api::calls::Calls;
+use byok_api::{Api, AppState, Rate, Services, UsageTail};
 use byok_domain::pricing::{PriceBook, PriceTable};
+use byok_domain::{ProviderConfig, Timestamp};
 use byok_gateway::{Gateway, GatewayConfig};
 use byok_metering::{Durability, JournalId, Lanes, Meter, UsageLog, Writers};
 use byok_net::{EgressPolicy, IpNet, PeerAddr, Timeouts, TrustedUrl, Upstream};
+use byok_providers::Plane;
 use byok_store::{Database, Store};
 use byok_testkit::fake_provider::FakeProvider;
 use byok_vault::{AdminToken, AuditKey, Keyring, TokenHasher};
@@ -44,6 +46,8 @@ const PEER: &str = "198.51.100.7:40000";
 /// A server with two projects.
 pub(crate) struct Rig {
     pub(crate) router: Router,
+    /// The same with the routes of calls.
+    pub(crate) whole: Router,
     pub(crate) provider: FakeProvider,
     pub(crate) store: Store,
     pub(crate) gateway: Arc<Gateway>,
@@ -95,7 +99,13 @@ impl Rig {
         let egress = EgressPolicy::new(vec![loopback]);
         let timeouts = Timeouts { first_byte: Duration::from_secs(2), ..Timeouts::default() };
         let upstream = Upstream::new(egress.clone(), timeouts).expect("a way out");
-        let base = TrustedUrl::parse(&provider.base_url()).expect("a URL");
+        let origin = format!("http://{}", provider.address());
+        let bases = byok_providers::registry().iter().filter_map(|known| {
+            // Only some have an address that does not depend on the key.
+            known.base_url(&ProviderConfig::default(), Plane::Runtime)?;
+            let base = if known.id() == "openai" { provider.base_url() } else { origin.clone() };
+            Some((known.id().to_owned(), TrustedUrl::parse(&base).expect("a URL")))
+        });
 
         let room = 1 << 20;
         let journal = Lanes::open(&folder.path().join("journal"), 1, Durability::Os, room, || {
@@ -121,7 +131,7 @@ impl Rig {
                 egress: egress.clone(),
                 meter: Arc::new(meter),
                 ambient: Arc::new(clock.clone()),
-                base_urls: HashMap::from([("openai".to_owned(), base)]),
+                base_urls: bases.collect(),
                 max_body: 1 << 20,
             })
             .expect("a gateway"),
@@ -144,9 +154,24 @@ impl Rig {
             publishable: rate(publishable),
         });
         let router = byok_api::router(&state);
+        let calls = Calls::new(gateway.clone(), state, true);
+        let whole = Api::new(calls, router.clone(), runtime).into_router();
         let a = Project::create(&router, "A").await;
         let b = Project::create(&router, "B").await;
-        Self { router, provider, store, gateway, hasher, clock, journal, a, b, folder, panics }
+        Self {
+            router,
+            whole,
+            provider,
+            store,
+            gateway,
+            hasher,
+            clock,
+            journal,
+            a,
+            b,
+            folder,
+            panics,
+        }
     }
 
     /// Sends a request with a token and a JSON body, and holds the answer against the document.

@@ -15,6 +15,14 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// The answer to a call, which is the provider's more than ours.
+    pub(super) async fn relayed(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a whole body").to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        Self { status: head.status.as_u16(), headers: head.headers, text }
+    }
+
     pub(super) async fn read(method: &Method, path: &str, response: Response) -> Self {
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();

@@ -1,0 +1,52 @@
+//! Calls through the envelope and the drop-in routes.
+
+use axum::body::Body;
+use http::Request;
+use http::request::Builder;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{GOOD_KEY, Reply, Rig};
+
+impl Rig {
+    /// Connects a key that works at any provider, with project A's secret key.
+    pub(crate) async fn connect_at(&self, provider: &str, ref_id: &str, config: Value) -> Value {
+        let body = json!({
+            "provider": provider, "refId": ref_id, "providerKey": GOOD_KEY,
+            "providerConfig": config,
+        });
+        self.as_a("POST", "/keys/connect", Some(body)).await.ok()
+    }
+
+    /// A call through the envelope, with project A's secret key.
+    pub(crate) async fn enveloped(&self, path: &str, ref_id: &str, payload: &Value) -> Reply {
+        let body = json!({ "refId": ref_id, "providerPayload": payload });
+        self.sent(Request::post(format!("/proxy/{path}")), &body).await
+    }
+
+    /// A call through the drop-in routes for a customer, with project A's secret key.
+    pub(crate) async fn dropped_in(&self, path: &str, ref_id: &str, payload: &Value) -> Reply {
+        self.sent(Request::post(path).header("x-byo-ref-id", ref_id), payload).await
+    }
+
+    /// A call on `/v1` to another provider's OpenAI-compatible endpoint.
+    pub(crate) async fn compatible(&self, provider: &str, path: &str, payload: &Value) -> Reply {
+        let request = Request::post(format!("/v1/{path}")).header("x-byo-provider", provider);
+        self.sent(request.header("x-byo-ref-id", "c1"), payload).await
+    }
+
+    async fn sent(&self, request: Builder, body: &Value) -> Reply {
+        let request = request
+            .header("authorization", format!("Bearer {}", self.a.secret))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        Reply::relayed(self.whole.clone().oneshot(request).await.expect("never fails")).await
+    }
+
+    /// The row of a call in the log.
+    pub(crate) async fn row(&self, reply: &Reply) -> Value {
+        let id = reply.header("x-request-id").expect("an id");
+        self.as_a("GET", &format!("/logs/{id}"), None).await.ok()
+    }
+}
