@@ -140,7 +140,7 @@ impl Calls {
                 Ok(envelope::answer(self.gateway.call(call).await.map_err(refused)?))
             }
             Kind::DropIn => {
-                path::unambiguous(path.rest())?;
+                path::unambiguous(path.rest(), provider.encodes_slashes())?;
                 let route = provider.drop_in(&incoming.parts.method, path.rest());
                 if !route.known && !self.forward_unknown {
                     return Err(ApiError::new(

@@ -145,7 +145,7 @@ impl Gateway {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
             return Err(CallError::Redirect(call.provider.display_name()));
         }
-        let mut reader = call.provider.reader(&call.route, media);
+        let mut reader = call.provider.reader_beside(&call.route, media, response.headers());
         if let (Some(kind), Some(record)) = (call.route.makes, open_call.record_mut()) {
             reader = self.made.noting(reader, record, kind);
         }

@@ -45,10 +45,16 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             "x-request-id" => {
                 headers.insert("x-provider-request-id", value.clone());
             }
-            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id" => {
+            // AWS's SDKs raise what `x-amzn-errortype` names.
+            "request-id"
+            | "apim-request-id"
+            | "mistral-correlation-id"
+            | "x-debug-trace-id"
+            | "x-amzn-requestid"
+            | "x-amzn-errortype" => {
                 headers.insert(name.clone(), value.clone());
             }
-            other if is_rate_limit(other) => {
+            other if is_rate_limit(other) || other.starts_with("x-amzn-bedrock-") => {
                 headers.append(name.clone(), value.clone());
             }
             _ => {}
@@ -152,6 +158,10 @@ mod tests {
             ("anthropic-ratelimit-input-tokens-remaining", "9000"),
             ("anthropic-fast-output-tokens-reset", "2026-11-21T00:00:00Z"),
             ("anthropic-organization-id", "org"),
+            ("x-amzn-requestid", "r1"),
+            ("x-amzn-errortype", "ThrottlingException"),
+            ("x-amzn-bedrock-content-type", "application/json"),
+            ("x-amz-security-token", "t"),
             ("openai-organization", "org"),
         ]));
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
@@ -164,6 +174,9 @@ mod tests {
                 "content-type",
                 "request-id",
                 "retry-after",
+                "x-amzn-bedrock-content-type",
+                "x-amzn-errortype",
+                "x-amzn-requestid",
                 "x-content-type-options",
                 "x-provider-request-id",
                 "x-ratelimit-remaining-tokens"

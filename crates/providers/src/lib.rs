@@ -7,6 +7,7 @@
 //! [`registry`].
 
 mod anthropic;
+mod bedrock;
 mod compatible;
 mod config_fields;
 mod json_fields;

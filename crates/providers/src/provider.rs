@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
 use crate::anthropic::Anthropic;
+use crate::bedrock::Bedrock;
 use crate::media_type::MediaType;
 use crate::mistral::Mistral;
 use crate::openai::OpenAi;
@@ -44,6 +45,12 @@ pub trait Provider: Send + Sync + 'static {
     /// The operation behind a method and path of the drop-in routes. The path has no leading
     /// slash and is relative to the base URL.
     fn drop_in(&self, method: &Method, path: &str) -> Route;
+
+    /// Whether a segment of its paths may hold an encoded slash (`%2F`), as ARNs do. Only where no
+    /// path names a stored object: how an encoded slash is read, two servers may disagree on.
+    fn encodes_slashes(&self) -> bool {
+        false
+    }
 
     /// Reads the few fields that are acted on, and makes the edits that are documented.
     ///
@@ -99,6 +106,17 @@ pub trait Provider: Send + Sync + 'static {
 
     /// A reader for the answer to `route`, whose body is of this type.
     fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader>;
+
+    /// The same, where the answer's headers tell what its body may not.
+    fn reader_beside(
+        &self,
+        route: &Route,
+        media: MediaType,
+        headers: &HeaderMap,
+    ) -> Box<dyn AnswerReader> {
+        let _ = headers;
+        self.reader(route, media)
+    }
 }
 
 /// Which of a provider's hosts a call goes to, where it has two.
@@ -238,7 +256,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic, &Mistral]
+    &[&OpenAi, &Anthropic, &Bedrock, &Mistral]
 }
 
 /// The provider of that name.

@@ -28,6 +28,11 @@ impl Count {
         }
     }
 
+    /// This count, or where it is not there the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == Self::Absent { other } else { self }
+    }
+
     fn of_float(float: f64) -> Self {
         if float >= 0.0 && float.fract() == 0.0 && float <= SANE as f64 {
             #[expect(

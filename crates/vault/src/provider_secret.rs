@@ -97,6 +97,15 @@ impl ProviderSecret {
         self.0.starts_with(beginning.as_bytes())
     }
 
+    /// Lends the key to a signer, for schemes in which the key itself is not sent. What the signer
+    /// makes of it must not outlive `sign`, nor be shown.
+    ///
+    /// # Panics
+    /// Never: only visible ASCII is ever held.
+    pub fn lend<R>(&self, sign: impl FnOnce(&str) -> R) -> R {
+        sign(std::str::from_utf8(&self.0).expect("visible ASCII is UTF-8"))
+    }
+
     /// Whether the key occurs in `hay`.
     pub fn find_in(&self, hay: &[u8]) -> bool {
         // Most of what is searched is a header's value, shorter than any key.

@@ -268,7 +268,11 @@ fn files_and_batches_belong_to_the_customer_who_made_them() {
     let reply = results.by("customer").send();
     assert_eq!(String::from_utf8_lossy(reply.answered()), line.repeat(3));
     assert_eq!(reply.header("content-type"), Some("application/x-jsonl"));
-    assert_eq!(server.row(&reply)["outputTokens"], Value::Null, "a batch is not counted by looking");
+    assert_eq!(
+        server.row(&reply)["outputTokens"],
+        Value::Null,
+        "a batch is not counted by looking"
+    );
 }
 
 #[test]

@@ -125,8 +125,15 @@ pub(super) fn envelope_route(
 
 /// Refuses a path that can be read in two ways: whoever a stored object belongs to is judged by
 /// what is read here, and the provider must not read another object's name.
-pub(super) fn unambiguous(path: &str) -> Result<(), ApiError> {
-    if path.split('/').all(is_plain) {
+///
+/// Where a segment may hold encoded slashes, no part between them may be what no segment may be:
+/// whoever decodes them on the way must not climb.
+pub(super) fn unambiguous(path: &str, encoded_slashes: bool) -> Result<(), ApiError> {
+    let plain = |segment: &str| match encoded_slashes {
+        true => segment.split("%2F").flat_map(|part| part.split("%2f")).all(is_plain),
+        false => is_plain(segment),
+    };
+    if path.split('/').all(plain) {
         return Ok(());
     }
     Err(ApiError::parameter(
@@ -201,7 +208,7 @@ mod tests {
             "files/file-1/content",
             "models/ft%3Aa",
         ] {
-            assert!(unambiguous(good).is_ok(), "{good}");
+            assert!(unambiguous(good, false).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -225,7 +232,35 @@ mod tests {
             "files/a%+1",
             "files/a%1",
         ] {
-            assert!(unambiguous(bad).is_err(), "{bad}");
+            assert!(unambiguous(bad, false).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_encoded_slash_passes_where_a_model_has_one_and_hides_no_dot_segment() {
+        for good in [
+            "model/a.b-v1%3A0/converse",
+            "model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.m-v1%3A0/invoke",
+            "model/a%2fb/invoke",
+        ] {
+            assert!(unambiguous(good, true).is_ok(), "{good}");
+        }
+        for bad in [
+            "model/..%2Fx/converse",
+            "model/a%2F..%2Fb/converse",
+            "model/a%2f../converse",
+            "model/%2Fa/converse",
+            "model/a%2F/converse",
+            "model/a%2F%2Fb/converse",
+            "model/a%2F./converse",
+            "model/a%252Fb/converse",
+            "model/a%2F%2e%2e/converse",
+            "model/a%5C..%5Cb/converse",
+            "model/a%0D%0A/converse",
+            "model//converse",
+        ] {
+            assert!(unambiguous(bad, true).is_err(), "{bad}");
+        }
+        assert!(unambiguous("model/a%2Fb/converse", false).is_err());
     }
 }
