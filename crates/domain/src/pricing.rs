@@ -22,7 +22,7 @@ mod row;
 mod table;
 
 pub use base::Base;
-pub use book::PriceBook;
+pub use book::{Found, PriceBook, PriceSource};
 pub use field::{Field, Tier};
 pub use prices::Prices;
 pub use table::{PriceTable, PricingError};

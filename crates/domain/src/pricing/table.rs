@@ -112,8 +112,13 @@ impl PriceTable {
         self.providers.is_empty()
     }
 
-    pub(super) fn models(&self, provider: &str) -> Option<&Models> {
-        self.providers.get(provider)
+    /// The providers that have a row, in order.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.providers.keys().map(|provider| &**provider)
+    }
+
+    pub(super) fn models(&self, provider: &str) -> Option<(&str, &Models)> {
+        self.providers.get_key_value(provider).map(|(provider, models)| (&**provider, models))
     }
 }
 

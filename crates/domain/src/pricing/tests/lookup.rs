@@ -108,6 +108,95 @@ fn the_built_in_table_has_the_published_prices() {
 }
 
 #[test]
+fn every_provider_finds_its_models_by_the_names_it_calls_them() {
+    let book = PriceBook::new(PriceTable::default());
+    for (provider, model, listed) in [
+        ("bedrock", "anthropic.claude-opus-4-7", "bedrock anthropic.claude-opus-4-7"),
+        ("bedrock", "ca.anthropic.claude-opus-4-7", "bedrock anthropic.claude-opus-4-7"),
+        ("bedrock", "eu.anthropic.claude-opus-4-7", "bedrock eu.anthropic.claude-opus-4-7"),
+        ("bedrock", "anthropic.claude-opus-4-7-v1:0", "bedrock anthropic.claude-opus-4-7"),
+        (
+            "bedrock",
+            "us.anthropic.claude-opus-4-7-20260416-v1:0",
+            "bedrock us.anthropic.claude-opus-4-7",
+        ),
+        (
+            "bedrock",
+            "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opus-4-7",
+            "bedrock us.anthropic.claude-opus-4-7",
+        ),
+        (
+            "bedrock",
+            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0",
+            "bedrock amazon.nova-micro-v1:0",
+        ),
+        (
+            "bedrock",
+            "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2",
+            "",
+        ),
+        ("bedrock", "anthropic.claude-haiku-4-5", "bedrock_mantle anthropic.claude-haiku-4-5"),
+        ("bedrock", "us.xai.grok-4.3", "bedrock_mantle xai.grok-4.3"),
+        ("azure-openai", "gpt-5.4", "azure-openai gpt-5.4"),
+        ("azure-openai", "gpt-35-turbo-16k", "azure-openai gpt-35-turbo-16k"),
+        ("azure-openai", "claude-opus-4-7", "azure_ai claude-opus-4-7"),
+        ("azure-openai", "gpt-4o-audio-preview-2099-01-01", ""),
+        ("azure-openai", "gpt-4o-search-preview", "openai gpt-4o-search-preview"),
+        ("azure-openai", "gpt-4o-search-preview-2099-01-01", "openai gpt-4o-search-preview"),
+        ("openai", "Codestral-2501", ""),
+        ("openrouter", "openai/o1-pro", "openrouter openai/o1-pro"),
+        ("openrouter", "openai/o1-pro-2099-01-01", "openrouter openai/o1-pro"),
+        ("openrouter", "anthropic/claude-opus-4-7-20260416", "anthropic claude-opus-4-7-20260416"),
+        ("openrouter", "x-ai/grok-code-fast-1", "xai grok-code-fast-1"),
+        ("openrouter", "nobody/grok-3", ""),
+        ("openrouter", "openai/gpt-5.4:free", ""),
+        ("anthropic", "claude-sonnet-4-5-latest", "anthropic claude-sonnet-4-5"),
+        ("mistral", "mistral-large-2099-01-01", ""),
+        ("cohere", "command-r-plus", ""),
+        ("groq", "whisper-large-v3", "groq whisper-large-v3"),
+    ] {
+        let found = book.locate(None, provider, &[model]);
+        let found = found.map(|found| format!("{} {}", found.provider, found.model));
+        assert_eq!(found.unwrap_or_default(), listed, "{provider} {model}");
+    }
+}
+
+#[test]
+fn an_override_is_for_the_provider_it_names() {
+    let operator = table(r#"{"openai": {"gpt-5.4": {"input": 9}, "only-here": {"input": 8}}}"#);
+    let project = table(r#"{"azure_ai": {"claude-opus-4-7": {"input": 7}}}"#);
+    let book = PriceBook::new(operator);
+    let price = |model| book.find(Some(&project), "azure-openai", model).map(input);
+    assert_eq!(price("gpt-5.4").as_deref(), Some("2.5"));
+    assert_eq!(price("only-here"), None);
+    assert_eq!(price("claude-opus-4-7").as_deref(), Some("5"));
+}
+
+#[test]
+fn every_exact_name_goes_before_any_alias() {
+    let operator = table(r#"{"openai": {"m": {"input": 1}, "asked-2026-01-01": {"input": 2}}}"#);
+    let book = PriceBook::new(operator);
+    let price = |names: &[&str]| book.find_any(None, "openai", names).map(input);
+    assert_eq!(price(&["m-2026-01-01", "asked-2026-01-01"]).as_deref(), Some("2"));
+    assert_eq!(price(&["m-2026-01-01", "asked"]).as_deref(), Some("1"));
+}
+
+#[test]
+fn hostile_names_find_nothing_and_take_no_time() {
+    let book = PriceBook::new(PriceTable::default());
+    let long = ["-", ".", "/", "us.", "arn:/", "-v1:0", "é", "\u{0}", "gpt-4o", "models/"];
+    let long = long.iter().map(|unit| unit.repeat(4_096 / unit.len()));
+    let short = ["", " ", "\n", "/", "//", "-", "@", ":", "../gpt-4o", "gpt-4o\0", "💥", "%2e%2e"];
+    let began = std::time::Instant::now();
+    for name in long.chain(short.map(str::to_owned)) {
+        for provider in book.builtin().providers().chain(["", "none"]) {
+            assert!(book.locate(None, provider, &[&name, &name]).is_none(), "{provider} {name}");
+        }
+    }
+    assert!(began.elapsed().as_secs() < 2);
+}
+
+#[test]
 fn a_projects_price_for_the_asked_name_goes_before_the_built_in_one_for_the_answered_name() {
     let book = PriceBook::new(PriceTable::default());
     let project = table(r#"{"openai": {"my-deployment": {"input": 7}}}"#);
