@@ -15,14 +15,17 @@ mod book;
 mod cost;
 mod decimal;
 mod entries;
+mod factor;
 mod field;
 mod merge;
 mod prices;
 mod row;
 mod table;
+mod unit_prices;
 
 pub use base::Base;
 pub use book::{Found, PriceBook, PriceSource};
+pub use cost::Priced;
 pub use field::{Field, Tier};
 pub use prices::Prices;
 pub use table::{PriceTable, PricingError};

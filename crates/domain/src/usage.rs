@@ -7,7 +7,7 @@ use crate::ErrorClass;
 /// Tokens and other billable units of one call, in disjoint buckets.
 ///
 /// `input` is what was neither read from nor written to a cache; `reasoning` is inside `output`;
-/// the audio and image counts are inside `input` and `output`. A bucket that the provider does not
+/// the audio and image counts are inside `input`, `output` and `cache_read`. A bucket that the provider does not
 /// report is 0; a call whose usage is unknown has no `Usage` at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -45,6 +45,12 @@ pub struct Usage {
     /// Image tokens inside `output`.
     #[serde(rename = "io", skip_serializing_if = "zero")]
     pub image_output: u64,
+    /// Audio tokens inside `cache_read`.
+    #[serde(rename = "ac", skip_serializing_if = "zero")]
+    pub audio_cache_read: u64,
+    /// Image tokens inside `cache_read`.
+    #[serde(rename = "ic", skip_serializing_if = "zero")]
+    pub image_cache_read: u64,
     /// Milliseconds of audio transcribed, where the provider bills by time.
     #[serde(rename = "ms", skip_serializing_if = "zero")]
     pub audio_millis: u64,
@@ -54,6 +60,24 @@ pub struct Usage {
     /// Web searches made by the provider's own tool.
     #[serde(rename = "ws", skip_serializing_if = "zero")]
     pub web_searches: u64,
+    /// Search units of a re-ranker.
+    #[serde(rename = "su", skip_serializing_if = "zero")]
+    pub search_units: u64,
+    /// Pages read, where the provider bills by the page.
+    #[serde(rename = "pg", skip_serializing_if = "zero")]
+    pub pages: u64,
+    /// Images taken in, where the provider bills by the image.
+    #[serde(rename = "ni", skip_serializing_if = "zero")]
+    pub images_in: u64,
+    /// Images made, where the provider bills by the image.
+    #[serde(rename = "no", skip_serializing_if = "zero")]
+    pub images_out: u64,
+    /// Whether the provider says that it used its fast mode.
+    #[serde(rename = "f", skip_serializing_if = "std::ops::Not::not")]
+    pub fast: bool,
+    /// Whether the provider says that it kept the inference in the United States.
+    #[serde(rename = "us", skip_serializing_if = "std::ops::Not::not")]
+    pub us_only: bool,
     /// The tier the provider says it served.
     #[serde(rename = "t", skip_serializing_if = "ServiceTier::is_standard")]
     pub tier: ServiceTier,

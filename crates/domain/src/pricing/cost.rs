@@ -1,7 +1,11 @@
 //! What a call's usage costs by a row of prices.
 
+use std::cell::Cell;
+use std::sync::Arc;
+
 use super::base::{Base, Unit};
 use super::decimal::div_half_even;
+use super::factor::Factor;
 use super::field::Tier;
 use super::prices::Prices;
 use crate::{PicoUsd, Usage};
@@ -12,70 +16,130 @@ const FIFTHS: u128 = 5;
 /// Fifths of an attodollar in a picodollar.
 const PER_PICO: u128 = FIFTHS * 1_000_000;
 
+/// What a call costs, and by which prices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Priced {
+    /// The cost.
+    pub cost: PicoUsd,
+    /// The prices that entered it, as a JSON object of the row's own fields:
+    /// `{"input":2.5,"outputAbove272k":22.5}`. `None` when nothing was charged for. Calls of one
+    /// row that are charged by the same prices share the text.
+    pub unit_prices: Option<Arc<str>>,
+}
+
 impl Prices {
     /// What `usage` costs at these prices, exact, rounded once, half to even.
     ///
     /// Every token is charged once: audio, image and reasoning tokens at their own price where
-    /// there is one, else at that of the input or output they are part of. A prompt over a
+    /// there is one, else at that of the input, output or cache they are part of. A prompt over a
     /// threshold is charged at the threshold's prices as a whole. A row that has prices of tokens
-    /// charges by them when tokens are reported, else by seconds of audio or by characters.
+    /// charges by them when tokens are reported, else by seconds of audio, characters, pages or
+    /// images; search units are charged beside either.
     ///
     /// `None` when a price that is needed is missing, when the row is one of zeros that mean
-    /// "not known", when it charges by the page, query or image, which no usage counts yet, or
+    /// "not known", when it charges for pieces (pages, queries, images) and none were counted, or
     /// when the cost is beyond what can be written (9 million USD).
     pub fn cost(&self, usage: &Usage) -> Option<PicoUsd> {
-        if self.zero_priced || self.charges_by_the_piece() {
+        self.sum(usage).map(|(cost, _)| cost)
+    }
+
+    /// As [`cost`](Self::cost), with the prices that entered it.
+    pub fn price(&self, usage: &Usage) -> Option<Priced> {
+        let (cost, used) = self.sum(usage)?;
+        Some(Priced { cost, unit_prices: self.unit_prices(used) })
+    }
+
+    /// The cost, and which of the rates entered it, a bit each.
+    fn sum(&self, usage: &Usage) -> Option<(PicoUsd, u128)> {
+        let by_the_piece = self.charges_by_the_piece();
+        if self.zero_priced || (by_the_piece && pieces(usage) == 0) {
             return None;
         }
-        let bill = Bill { prices: self, input_total: usage.input_total(), tier: usage.tier.into() };
-        let searches = bill.line(usage.web_searches, bill.rate(Base::WebSearch))?;
-        let sum = bill.main(usage)?.checked_add(searches)?;
-        let pico = div_half_even(sum, PER_PICO, false);
-        i64::try_from(pico).ok().map(PicoUsd::from_pico)
+        let bill = Bill {
+            prices: self,
+            input_total: usage.input_total(),
+            tier: usage.tier.into(),
+            used: Cell::new(0),
+        };
+        let fees = bill
+            .line(usage.web_searches, bill.rate(Base::WebSearch))?
+            .checked_add(bill.line(usage.search_units, bill.rate(Base::PerQuery))?)?;
+        let factor = bill.factor(usage)?;
+        let main = bill.main(usage, by_the_piece)?.checked_mul(factor.numerator)?;
+        let sum = main.checked_add(fees.checked_mul(factor.denominator)?)?;
+        let pico = div_half_even(sum, PER_PICO.checked_mul(factor.denominator)?, false);
+        Some((PicoUsd::from_pico(i64::try_from(pico).ok()?), bill.used.get()))
     }
-}
 
-impl Prices {
     /// Whether money is asked for pieces (pages, queries, images) and for nothing else.
     fn charges_by_the_piece(&self) -> bool {
-        let counted = |base: Base| {
+        let other = |base: Base| {
             base.unit() != Unit::Each
                 || matches!(base, Base::PerInputSecond | Base::PerInputAudioSecond)
         };
-        let mut charged =
-            self.rates.iter().filter(|(_, rate)| *rate > 0).map(|(field, _)| field.base);
-        charged.clone().next().is_some() && !charged.any(counted)
+        let mut charged = self
+            .rates
+            .iter()
+            .filter(|(field, rate)| *rate > 0 && field.base.unit() != Unit::Factor)
+            .map(|(field, _)| field.base);
+        charged.clone().next().is_some() && !charged.any(other)
     }
 }
 
-/// A price in attodollars for one unit.
-type Atto = u128;
+/// What is counted beside tokens, seconds and characters.
+fn pieces(usage: &Usage) -> u64 {
+    usage.search_units.max(usage.images_in).max(usage.images_out).max(usage.pages)
+}
+
+/// A price in fifths of an attodollar for one unit, and its place in the row.
+#[derive(Clone, Copy)]
+struct Rate {
+    fifths: u128,
+    place: usize,
+}
 
 struct Bill<'a> {
     prices: &'a Prices,
     input_total: u64,
     tier: Tier,
+    used: Cell<u128>,
 }
 
 impl Bill<'_> {
     /// Everything but fees for tools.
-    fn main(&self, usage: &Usage) -> Option<u128> {
-        let by_tokens = usage.total() > 0
+    fn main(&self, usage: &Usage, by_the_piece: bool) -> Option<u128> {
+        let by_tokens = !by_the_piece
+            && usage.total() > 0
             && [Base::Input, Base::Output].into_iter().any(|base| self.prices.has(base));
         if by_tokens {
+            return self.tokens(usage)?.checked_add(self.images_in(usage)?);
+        }
+        let counted = usage.audio_millis.max(usage.characters).max(pieces(usage));
+        if counted == 0 {
             return self.tokens(usage);
         }
         let second =
             self.rate(Base::PerInputSecond).or_else(|| self.rate(Base::PerInputAudioSecond));
-        let character = self.rate(Base::InputChar);
-        match (usage.audio_millis > 0, usage.characters > 0) {
-            (true, false) => self.thousandths(usage.audio_millis, second),
-            (false, true) => self.line(usage.characters, character),
-            (true, true) => self
-                .thousandths(usage.audio_millis, second)?
-                .checked_add(self.line(usage.characters, character)?),
-            (false, false) => self.tokens(usage),
+        let made = self.rate(Base::PerOutputImage).or_else(|| {
+            let makes_images = self.prices.mode() == Some("image_generation");
+            makes_images.then(|| self.rate(Base::PerInputImage)).flatten()
+        });
+        total([
+            self.thousandths(usage.audio_millis, second)?,
+            self.line(usage.characters, self.rate(Base::InputChar))?,
+            self.line(usage.pages, self.rate(Base::PerPage))?,
+            self.line(usage.images_out, made)?,
+            self.images_in(usage)?,
+        ])
+    }
+
+    /// Images by the piece, unless their tokens are what is charged.
+    fn images_in(&self, usage: &Usage) -> Option<u128> {
+        let rate = self.rate(Base::PerInputImage);
+        if rate.is_none() && self.prices.has(Base::ImageInput) {
+            return Some(0);
         }
+        self.line(usage.images_in, rate)
     }
 
     fn tokens(&self, usage: &Usage) -> Option<u128> {
@@ -89,20 +153,25 @@ impl Bill<'_> {
         let text = usage.input - audio - image;
 
         let read = self.rate(Base::CacheRead).or(input);
+        let audio_read = usage.audio_cache_read.min(usage.cache_read);
+        let image_read = usage.image_cache_read.min(usage.cache_read - audio_read);
+        let text_read = usage.cache_read - audio_read - image_read;
+
         let written = self.rate(Base::CacheWrite);
-        let hour = self.fifths(Base::CacheWrite1h).or_else(|| {
-            let derived = written.map(|rate| rate * 8);
-            derived.or_else(|| input.map(|rate| rate * FIFTHS))
+        let hour = self.rate(Base::CacheWrite1h).or_else(|| {
+            written.map(|rate| Rate { fifths: rate.fifths / FIFTHS * 8, ..rate }).or(input)
         });
-        let half_day = self.fifths(Base::CacheWrite12h).or(hour);
+        let half_day = self.rate(Base::CacheWrite12h).or(hour);
         total([
             self.line(text, input)?,
             self.line(audio, self.rate(Base::AudioInput).or(input))?,
             self.line(image, self.rate(Base::ImageInput).or(input))?,
-            self.line(usage.cache_read, read)?,
+            self.line(text_read, read)?,
+            self.line(audio_read, self.rate(Base::AudioCacheRead).or(read))?,
+            self.line(image_read, self.rate(Base::ImageCacheRead).or(read))?,
             self.line(usage.cache_write, written.or(input))?,
-            in_fifths(usage.cache_write_1h, hour)?,
-            in_fifths(usage.cache_write_12h, half_day)?,
+            self.line(usage.cache_write_1h, hour)?,
+            self.line(usage.cache_write_12h, half_day)?,
         ])
     }
 
@@ -123,32 +192,46 @@ impl Bill<'_> {
         ])
     }
 
-    /// Attodollars for one unit of `base`.
-    fn rate(&self, base: Base) -> Option<Atto> {
-        let scaled = self.prices.rate(base, self.input_total, self.tier)?;
-        Some(u128::from(scaled) * base.unit().atto_per_step())
+    /// What all but fees is multiplied by.
+    fn factor(&self, usage: &Usage) -> Option<Factor> {
+        [(usage.fast, Base::MultFast), (usage.us_only, Base::MultInferenceGeoUs)]
+            .into_iter()
+            .filter(|(applies, _)| *applies)
+            .filter_map(|(_, base)| self.find(base))
+            .try_fold(Factor::ONE, |factor, (place, scaled)| {
+                self.mark(place);
+                factor.times(scaled)
+            })
     }
 
-    /// Fifths of an attodollar for one unit of `base`.
-    fn fifths(&self, base: Base) -> Option<u128> {
-        Some(self.rate(base)? * FIFTHS)
+    fn find(&self, base: Base) -> Option<(usize, u64)> {
+        self.prices.rate(base, self.input_total, self.tier)
     }
 
-    /// `count` at `rate`, in fifths.
-    fn line(&self, count: u64, rate: Option<Atto>) -> Option<u128> {
-        in_fifths(count, rate.map(|rate| rate * FIFTHS))
+    fn rate(&self, base: Base) -> Option<Rate> {
+        let (place, scaled) = self.find(base)?;
+        Some(Rate { fifths: u128::from(scaled) * base.unit().atto_per_step() * FIFTHS, place })
+    }
+
+    /// `count` at `rate`, which is needed only for what there is some of.
+    fn line(&self, count: u64, rate: Option<Rate>) -> Option<u128> {
+        if count == 0 {
+            return Some(0);
+        }
+        let rate = rate?;
+        self.mark(rate.place);
+        rate.fifths.checked_mul(count.into())
     }
 
     /// As [`line`](Self::line), for thousandths of the unit that the rate is for.
-    fn thousandths(&self, count: u64, rate: Option<Atto>) -> Option<u128> {
+    fn thousandths(&self, count: u64, rate: Option<Rate>) -> Option<u128> {
         // A rate for a second is a whole number of thousands of attodollars.
-        self.line(count, rate.map(|rate| rate / 1_000))
+        self.line(count, rate.map(|rate| Rate { fifths: rate.fifths / 1_000, ..rate }))
     }
-}
 
-/// A rate is needed only for what there is some of.
-fn in_fifths(count: u64, fifths: Option<u128>) -> Option<u128> {
-    if count == 0 { Some(0) } else { fifths?.checked_mul(count.into()) }
+    fn mark(&self, place: usize) {
+        self.used.set(self.used.get() | 1 << place);
+    }
 }
 
 fn total<const N: usize>(lines: [u128; N]) -> Option<u128> {

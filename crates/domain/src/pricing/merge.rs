@@ -9,6 +9,7 @@ use super::entries::Entries;
 use super::prices::Prices;
 use super::row::{Draft, unknown_field};
 use super::table::Models;
+use super::unit_prices::MOST_RATES;
 use crate::FieldError;
 
 /// What `null` does.
@@ -156,6 +157,10 @@ impl Merge {
                 path,
                 "has no price; give at least input or output, or null to remove the model",
             );
+            return None;
+        }
+        if draft.len() > MOST_RATES {
+            self.error(path, "has more than 128 prices, which no model has");
             return None;
         }
         Some(draft.finish())

@@ -8,6 +8,7 @@ use super::base::Base;
 use super::decimal::Decimal;
 use super::field::{Field, Tier};
 use super::merge::read_row;
+use super::unit_prices::UnitTexts;
 
 /// The prices of one model, each exact.
 ///
@@ -24,6 +25,7 @@ pub struct Prices {
     pub(super) deprecated: Option<Box<str>>,
     pub(super) above_inclusive: bool,
     pub(super) zero_priced: bool,
+    pub(super) texts: UnitTexts,
 }
 
 impl Prices {
@@ -57,20 +59,22 @@ impl Prices {
         self.rates.iter().map(|(field, scaled)| (*field, decimal(*field, *scaled).to_string()))
     }
 
-    /// The price for `base`, in steps of its unit: of the highest threshold that `input_total`
+    /// The price for `base`, by its place in the row and in steps of its unit: of the highest threshold that `input_total`
     /// passes, there of the tier or else of the standard one.
     ///
     /// A threshold goes before a tier: what is published without the combination is billed by
     /// prompt length, since a long prompt is surely dearer, a tier only perhaps cheaper.
-    pub(super) fn rate(&self, base: Base, input_total: u64, tier: Tier) -> Option<u64> {
+    pub(super) fn rate(&self, base: Base, input_total: u64, tier: Tier) -> Option<(usize, u64)> {
         let from = self.rates.partition_point(|(field, _)| field.base < base);
-        self.rates[from..]
+        self.rates
             .iter()
-            .take_while(|(field, _)| field.base == base)
-            .filter(|(field, _)| field.tier == tier || field.tier == Tier::Standard)
-            .filter(|(field, _)| self.reaches(input_total, field.above_k))
-            .max_by_key(|(field, _)| (field.above_k, field.tier == tier))
-            .map(|(_, scaled)| *scaled)
+            .enumerate()
+            .skip(from)
+            .take_while(|(_, (field, _))| field.base == base)
+            .filter(|(_, (field, _))| field.tier == tier || field.tier == Tier::Standard)
+            .filter(|(_, (field, _))| self.reaches(input_total, field.above_k))
+            .max_by_key(|(_, (field, _))| (field.above_k, field.tier == tier))
+            .map(|(place, (_, scaled))| (place, *scaled))
     }
 
     pub(super) fn has(&self, base: Base) -> bool {

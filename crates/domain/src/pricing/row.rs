@@ -49,6 +49,11 @@ impl Draft {
         self.rates.is_empty()
     }
 
+    /// How many prices there are in it.
+    pub(super) fn len(&self) -> usize {
+        self.rates.len()
+    }
+
     /// The row.
     pub(super) fn finish(self) -> Prices {
         Prices { rates: self.rates.into_iter().collect(), ..self.rest }

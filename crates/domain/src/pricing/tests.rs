@@ -6,3 +6,4 @@ mod lookup;
 mod oracle;
 mod patch;
 mod traps;
+mod unit_prices;

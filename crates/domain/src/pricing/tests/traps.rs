@@ -22,6 +22,15 @@ fn without_a_price_that_is_needed_the_cost_is_unknown() {
         ("reranker", Usage::default(), "queries, uncounted"),
         ("reranker", Usage { input: 10, ..Usage::default() }, "queries, though tokens are told"),
         ("painter", Usage::default(), "images, uncounted"),
+        ("painter", Usage { pages: 1, ..Usage::default() }, "pages of images"),
+        ("gpt-5.4", Usage { images_out: 1, ..Usage::default() }, "images of a chat"),
+        ("gpt-5.4", Usage { search_units: 1, ..Usage::default() }, "search units of a chat"),
+        ("reranker", Usage { search_units: 1, web_searches: 1, ..Usage::default() }, "searches"),
+        (
+            "painter",
+            Usage { images_out: 1, characters: 1, ..Usage::default() },
+            "characters beside",
+        ),
     ] {
         assert_eq!(rows.get("any", model).expect(model).cost(&usage), None, "{model}: {what}");
     }
@@ -56,6 +65,14 @@ fn absurd_counts_are_unknown_and_never_wrap() {
         audio_millis: ALL,
         characters: ALL,
         web_searches: ALL,
+        audio_cache_read: ALL,
+        image_cache_read: ALL,
+        search_units: ALL,
+        pages: ALL,
+        images_in: ALL,
+        images_out: ALL,
+        fast: true,
+        us_only: true,
         tier: ServiceTier::Priority,
     };
     for (_, model, prices) in rows.rows() {
