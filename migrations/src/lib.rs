@@ -13,6 +13,7 @@ mod m0002_keyring;
 mod m0003_provider_keys;
 mod m0004_usage;
 mod m0005_audit;
+mod m0006_call_prices;
 mod sqlite;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_provider_keys::Change),
             Box::new(m0004_usage::Change),
             Box::new(m0005_audit::Change),
+            Box::new(m0006_call_prices::Change),
         ]
     }
 }

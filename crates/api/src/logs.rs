@@ -125,14 +125,25 @@ pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     })
 }
 
+/// One call with what is too much for a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    #[serde(flatten)]
+    row: Row,
+    /// The unit prices that entered the cost.
+    unit_prices: Option<Box<RawValue>>,
+}
+
 /// `GET /logs/{id}`.
 pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
     ask.query(&[])?;
     let none = || ApiError::not_found("request");
     let id = RequestId::parse(ask.param("id")).ok_or_else(none)?;
     ask.state.usage.caught_up(PATIENCE).await;
-    let call = ask.state.store.call(scope.id(), &id).await?.ok_or_else(none)?;
-    answer::json(&Row::of(scope.id(), call)?)
+    let mut call = ask.state.store.call(scope.id(), &id).await?.ok_or_else(none)?;
+    let unit_prices = call.unit_prices.take().map(exact).transpose()?;
+    answer::json(&Detail { row: Row::of(scope.id(), call)?, unit_prices })
 }
 
 #[cfg(test)]
@@ -163,6 +174,7 @@ pub(crate) mod tests {
             usage_estimated: false,
             customer_reported: false,
             cost: Some(PicoUsd::from_pico(706_000_000)),
+            unit_prices: None,
             latency_ms: 5,
             first_byte_ms: Some(4),
             created_at: at,

@@ -130,6 +130,13 @@ pub struct CallRecord {
     /// What it cost at list price; `None` without a price or without usage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cost: Option<PicoUsd>,
+    /// The unit prices that entered the cost, as a JSON object of the price row's fields.
+    #[serde(rename = "up", skip_serializing_if = "Option::is_none", default)]
+    pub unit_prices: Option<Arc<str>>,
+    /// The model that the answer names, kept where it is not the one asked for and the call has
+    /// no price: it may get one by that name later.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub answered: Option<Arc<str>>,
     /// Milliseconds from the request to the end of the answer.
     pub latency_ms: u32,
     /// Milliseconds from the request to the answer's first byte; `None` without an answer.

@@ -61,17 +61,17 @@ pub struct Usage {
     #[serde(rename = "ws", skip_serializing_if = "zero")]
     pub web_searches: u64,
     /// Search units of a re-ranker.
-    #[serde(rename = "su", skip_serializing_if = "zero")]
-    pub search_units: u64,
+    #[serde(rename = "su", skip_serializing_if = "none")]
+    pub search_units: u32,
     /// Pages read, where the provider bills by the page.
-    #[serde(rename = "pg", skip_serializing_if = "zero")]
-    pub pages: u64,
+    #[serde(rename = "pg", skip_serializing_if = "none")]
+    pub pages: u32,
     /// Images taken in, where the provider bills by the image.
-    #[serde(rename = "ni", skip_serializing_if = "zero")]
-    pub images_in: u64,
+    #[serde(rename = "ni", skip_serializing_if = "none")]
+    pub images_in: u32,
     /// Images made, where the provider bills by the image.
-    #[serde(rename = "no", skip_serializing_if = "zero")]
-    pub images_out: u64,
+    #[serde(rename = "no", skip_serializing_if = "none")]
+    pub images_out: u32,
     /// Whether the provider says that it used its fast mode.
     #[serde(rename = "f", skip_serializing_if = "std::ops::Not::not")]
     pub fast: bool,
@@ -108,6 +108,11 @@ impl ServiceTier {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn zero(value: &u64) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn none(value: &u32) -> bool {
     *value == 0
 }
 

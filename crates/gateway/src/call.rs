@@ -106,6 +106,8 @@ impl Gateway {
             usage_estimated: false,
             customer_reported: base.is_customers(),
             cost: None,
+            unit_prices: None,
+            answered: None,
             latency_ms: 0,
             first_byte_ms: None,
             at: call.at,

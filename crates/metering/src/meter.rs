@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use byok_domain::pricing::{PriceBook, PriceTable};
+use byok_domain::pricing::{PriceBook, PriceTable, Priced};
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage, call::ProviderObject};
 
 use crate::journal::{JournalFull, Receipt};
@@ -67,6 +67,11 @@ impl Meter {
         OpenCall { meter: Arc::clone(self), record: Some(Box::new(record)), context }
     }
 
+    /// What this meter prices with.
+    pub fn prices(&self) -> &PriceBook {
+        &self.prices
+    }
+
     /// The cost of `usage` at the price of the model, by the name that the answer gives it or the
     /// one that it was asked for by.
     fn price(
@@ -75,14 +80,16 @@ impl Meter {
         answered: Option<&str>,
         context: &CallContext,
         usage: &Usage,
-    ) -> Option<PicoUsd> {
+    ) -> Option<Priced> {
         let asked = record.model.as_deref();
         let names = match (answered, asked) {
             (Some(answered), Some(asked)) => &[answered, asked][..],
             (Some(only), None) | (None, Some(only)) => &[only],
             (None, None) => &[],
         };
-        self.prices.find_any(Some(&context.overrides), record.provider.as_str(), names)?.cost(usage)
+        self.prices
+            .find_any(Some(&context.overrides), record.provider.as_str(), names)?
+            .price(usage)
     }
 }
 
@@ -135,15 +142,21 @@ impl OpenCall {
     }
 
     fn fill_usage(&self, record: &mut CallRecord, findings: &Findings) {
-        let price = |usage: &Usage, record: &CallRecord| {
-            self.meter.price(record, findings.model.as_deref(), &self.context, usage)
+        let answered = findings.model.as_deref();
+        let price = |usage: &Usage, record: &mut CallRecord| {
+            let priced = self.meter.price(record, answered, &self.context, usage);
+            let (cost, unit_prices) = match priced {
+                Some(Priced { cost, unit_prices }) => (Some(cost), unit_prices),
+                None => (None, None),
+            };
+            (record.cost, record.unit_prices) = (cost, unit_prices);
         };
         if let Some(usage) = findings.usage {
-            record.cost = price(&usage, record);
+            price(&usage, record);
             record.usage = Some(usage);
         } else if let (Some(presumed), true) = (self.context.presumed, record.succeeded()) {
             // Known from the request alone, and worth keeping only where it is what is billed.
-            record.cost = price(&presumed, record);
+            price(&presumed, record);
             record.usage = record.cost.map(|_| presumed);
         } else if broke_off(record.error) && findings.events > 0 {
             let usage = Usage {
@@ -151,9 +164,12 @@ impl OpenCall {
                 output: findings.events,
                 ..Usage::default()
             };
-            record.cost = price(&usage, record);
+            price(&usage, record);
             record.usage = Some(usage);
             record.usage_estimated = true;
+        }
+        if record.usage.is_some() && record.cost.is_none() && record.model.as_deref() != answered {
+            record.answered = answered.map(Arc::from);
         }
     }
 }
@@ -173,3 +189,6 @@ fn broke_off(error: Option<ErrorClass>) -> bool {
 fn millis(since: Instant) -> u32 {
     u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,8 @@ mod tests {
             usage_estimated: false,
             customer_reported: false,
             cost: cost.map(PicoUsd::from_pico),
+            unit_prices: None,
+            answered: None,
             latency_ms: 5,
             first_byte_ms: Some(1),
             at: Timestamp::from_millis(HOUR + 17),

@@ -31,6 +31,8 @@ pub(crate) fn record(n: u64) -> CallRecord {
         usage_estimated: false,
         customer_reported: false,
         cost: Some(PicoUsd::from_pico(706_000_000)),
+        unit_prices: None,
+        answered: None,
         latency_ms: 812,
         first_byte_ms: Some(230),
         at: Timestamp::from_millis(1_795_000_000_000),

@@ -122,6 +122,8 @@ fn record(n: usize, customers: usize) -> CallRecord {
         usage_estimated: false,
         customer_reported: false,
         cost: Some(PicoUsd::from_pico(706_000_000)),
+        unit_prices: None,
+        answered: None,
         latency_ms: 812,
         first_byte_ms: Some(211),
         at,

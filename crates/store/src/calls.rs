@@ -56,6 +56,8 @@ pub struct Call {
     pub customer_reported: bool,
     /// What it cost at list price.
     pub cost: Option<PicoUsd>,
+    /// The unit prices that entered the cost, as a JSON object of the price row's fields.
+    pub unit_prices: Option<String>,
     /// Milliseconds from the request to the end of the answer.
     pub latency_ms: u64,
     /// Milliseconds from the request to the answer's first byte.
@@ -209,6 +211,7 @@ pub(crate) fn read(row: Model) -> Result<Call, StoreError> {
         usage_estimated: row.usage_estimated,
         customer_reported: row.customer_reported,
         cost: cost(row.cost_pico),
+        unit_prices: row.unit_prices,
         latency_ms: count(row.latency_ms),
         first_byte_ms: row.first_byte_ms.map(count),
         created_at: time_of(&id),

@@ -32,6 +32,7 @@ mod statement;
 mod stats;
 mod store;
 mod usage;
+mod usage_detail;
 
 pub use api_keys::{ApiKeyRow, NewApiKey};
 pub use audit::{AuditEntry, AuditFault, AuditFilter, AuditHead, AuditReport, BadEntry};

@@ -13,7 +13,8 @@ fn ids(page: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_row_tells_everything_of_a_call_but_what_was_said() {
     let rig = Rig::start().await;
-    let call = rig.call("customer_1");
+    let unit_prices = r#"{"input":2,"output":8.25,"cacheRead":0.000000000001}"#;
+    let call = CallRecord { unit_prices: Some(unit_prices.into()), ..rig.call("customer_1") };
     rig.record(&call);
     let page = rig.as_a("GET", "/logs", None).await.ok();
     let row = json!({
@@ -30,10 +31,14 @@ async fn a_row_tells_everything_of_a_call_but_what_was_said() {
         page,
         json!({ "data": [row], "total": 1, "limit": 50, "offset": 0, "nextCursor": null })
     );
+    let mut detail = row;
+    detail["unitPrices"] = json!({ "input": 2, "output": 8.25, "cacheRead": 0.000000000001 });
     let path = format!("/logs/{}", call.id);
-    assert_eq!(rig.as_a("GET", &path, None).await.ok(), row);
+    let reply = rig.as_a("GET", &path, None).await;
+    assert!(reply.text.contains("\"cacheRead\":0.000000000001"), "{}", reply.text);
+    assert_eq!(reply.ok(), detail);
     let upper = format!("/projects/{}/logs/{}", rig.a.id, call.id.to_string().to_uppercase());
-    assert_eq!(rig.as_a("GET", &upper, None).await.ok(), row);
+    assert_eq!(rig.as_a("GET", &upper, None).await.ok(), detail);
 }
 
 #[tokio::test]
@@ -42,7 +47,9 @@ async fn what_is_unknown_of_a_call_is_null() {
     let call = CallRecord { model: None, ..rig.failed("customer_1") };
     rig.record(&call);
     let row = rig.as_a("GET", &format!("/logs/{}", call.id), None).await.ok();
-    for name in ["model", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"] {
+    for name in
+        ["unitPrices", "model", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"]
+    {
         assert_eq!(row[name], Value::Null, "{name}");
     }
     assert_eq!((&row["costUsd"], &row["firstByteMs"]), (&Value::Null, &Value::Null));

@@ -63,7 +63,7 @@ impl Prices {
         };
         let fees = bill
             .line(usage.web_searches, bill.rate(Base::WebSearch))?
-            .checked_add(bill.line(usage.search_units, bill.rate(Base::PerQuery))?)?;
+            .checked_add(bill.line(usage.search_units.into(), bill.rate(Base::PerQuery))?)?;
         let factor = bill.factor(usage)?;
         let main = bill.main(usage, by_the_piece)?.checked_mul(factor.numerator)?;
         let sum = main.checked_add(fees.checked_mul(factor.denominator)?)?;
@@ -87,7 +87,7 @@ impl Prices {
 }
 
 /// What is counted beside tokens, seconds and characters.
-fn pieces(usage: &Usage) -> u64 {
+fn pieces(usage: &Usage) -> u32 {
     usage.search_units.max(usage.images_in).max(usage.images_out).max(usage.pages)
 }
 
@@ -114,7 +114,7 @@ impl Bill<'_> {
         if by_tokens {
             return self.tokens(usage)?.checked_add(self.images_in(usage)?);
         }
-        let counted = usage.audio_millis.max(usage.characters).max(pieces(usage));
+        let counted = usage.audio_millis.max(usage.characters).max(pieces(usage).into());
         if counted == 0 {
             return self.tokens(usage);
         }
@@ -127,8 +127,8 @@ impl Bill<'_> {
         total([
             self.thousandths(usage.audio_millis, second)?,
             self.line(usage.characters, self.rate(Base::InputChar))?,
-            self.line(usage.pages, self.rate(Base::PerPage))?,
-            self.line(usage.images_out, made)?,
+            self.line(usage.pages.into(), self.rate(Base::PerPage))?,
+            self.line(usage.images_out.into(), made)?,
             self.images_in(usage)?,
         ])
     }
@@ -139,7 +139,7 @@ impl Bill<'_> {
         if rate.is_none() && self.prices.has(Base::ImageInput) {
             return Some(0);
         }
-        self.line(usage.images_in, rate)
+        self.line(usage.images_in.into(), rate)
     }
 
     fn tokens(&self, usage: &Usage) -> Option<u128> {

@@ -128,6 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_the_time_before_prices_were_kept_is_still_read() {
+        let mut old = rmp_serde::to_vec_named(&record(3)).expect("plain data");
+        assert!(!old.windows(2).any(|pair| pair == b"up"), "what is unknown is left out");
+        let read: CallRecord = rmp_serde::from_slice(&old).expect("a record");
+        assert_eq!((read.unit_prices, read.answered), (None, None));
+        let priced = CallRecord {
+            unit_prices: Some(r#"{"input":2.5}"#.into()),
+            answered: Some("m".into()),
+            ..record(3)
+        };
+        old = rmp_serde::to_vec_named(&priced).expect("plain data");
+        assert_eq!(rmp_serde::from_slice::<CallRecord>(&old).expect("a record"), priced);
+    }
+
+    #[test]
     fn a_buffer_used_again_keeps_nothing_of_the_last_record() {
         let mut buffer = FrameBuffer::default();
         let long = CallRecord { operation: "x".repeat(2000).into(), ..record(1) };

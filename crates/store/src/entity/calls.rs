@@ -29,6 +29,9 @@ pub struct Model {
     pub cost_pico: Option<i64>,
     pub latency_ms: i64,
     pub first_byte_ms: Option<i64>,
+    pub unit_prices: Option<String>,
+    pub usage_detail: Option<String>,
+    pub answered_model: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

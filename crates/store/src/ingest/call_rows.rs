@@ -5,13 +5,14 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::batch::Batch;
 use super::rows::execute_rows;
-use crate::StoreError;
+use crate::{StoreError, usage_detail};
 
 const HEAD: &str = "INSERT INTO calls (project_id, id, ref_id, provider, model, operation, \
     key_id, source, status, error, streamed, input_tokens, output_tokens, total_tokens, \
     cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_estimated, \
-    customer_reported, cost_pico, latency_ms, first_byte_ms) VALUES";
-const COLUMNS: usize = 22;
+    customer_reported, cost_pico, latency_ms, first_byte_ms, \
+    unit_prices, usage_detail, answered_model) VALUES";
+const COLUMNS: usize = 25;
 const TAIL: &str = " ON CONFLICT (project_id, id) DO NOTHING";
 
 /// Whether all records were new to the log.
@@ -79,6 +80,9 @@ fn fill(record: &CallRecord, values: &mut Vec<Value>) {
         record.cost.map(PicoUsd::as_pico).into(),
         i64::from(record.latency_ms).into(),
         record.first_byte_ms.map(i64::from).into(),
+        record.unit_prices.as_deref().into(),
+        usage.and_then(usage_detail::of).into(),
+        record.answered.as_deref().into(),
     ]);
 }
 

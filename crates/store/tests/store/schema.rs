@@ -45,7 +45,7 @@ async fn a_failed_migration_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let url = url_in(&folder);
     let raw = sea_orm::Database::connect(format!("{url}?mode=rwc")).await.unwrap();
-    // The last change of the schema makes this table: it fails after all others were made.
+    // A late change of the schema makes this table: it fails after those before it were made.
     raw.execute_unprepared("CREATE TABLE audit_log (unexpected TEXT)").await.unwrap();
     let database = Database::open(&url).await.unwrap();
     assert!(database.migrate().await.is_err());

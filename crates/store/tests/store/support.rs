@@ -187,6 +187,8 @@ pub(crate) fn call(project: &ProjectId, customer: &str, millis: i64) -> CallReco
         usage_estimated: false,
         customer_reported: false,
         cost: Some(PicoUsd::from_pico(15)),
+        unit_prices: None,
+        answered: None,
         latency_ms: 120,
         first_byte_ms: Some(40),
         at: at(millis),

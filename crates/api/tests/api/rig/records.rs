@@ -35,6 +35,8 @@ impl Rig {
             usage_estimated: false,
             customer_reported: false,
             cost: Some(PicoUsd::from_pico(706_000_000)),
+            unit_prices: None,
+            answered: None,
             latency_ms: 12,
             first_byte_ms: Some(7),
             at,

@@ -1,0 +1,57 @@
+//! What a closed call says of its price.
+
+use super::*;
+use crate::Durability;
+use crate::samples::{ROOM, fresh_id, record};
+
+const OVERRIDES: &str = r#"{"openai": {"mine": {"input": 2, "output": 8}}}"#;
+
+/// The record of a call of `asked` whose answer names `answered`, once its usage is filled in.
+fn closed(asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> CallRecord {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lanes = Lanes::open(dir.path(), 1, Durability::Os, ROOM, fresh_id).expect("a journal");
+    let meter = Arc::new(Meter::new(Arc::new(lanes), PriceBook::new(PriceTable::default())));
+    let context = CallContext {
+        overrides: Arc::new(PriceTable::parse(OVERRIDES).expect("good prices")),
+        presumed: None,
+        request_bytes: 0,
+        makes: None,
+        started: Instant::now(),
+    };
+    let fresh = CallRecord {
+        model: asked.map(Arc::from),
+        usage: None,
+        cost: None,
+        unit_prices: None,
+        ..record(1)
+    };
+    let call = meter.open(fresh.clone(), context);
+    let findings = Findings { usage, model: answered.map(str::to_owned), ..Findings::default() };
+    let mut filled = fresh;
+    call.fill_usage(&mut filled, &findings);
+    filled
+}
+
+#[test]
+fn a_call_keeps_the_prices_it_was_charged_by_or_the_name_it_may_be_priced_by_later() {
+    let used = Some(Usage { input: 10, output: 5, ..Usage::default() });
+    let mine = Some(r#"{"input":2,"output":8}"#);
+    for (asked, answered, usage, cost, unit_prices, kept) in [
+        (Some("mine"), None, used, Some("0.00006"), mine, None),
+        (Some("mine"), Some("other"), used, Some("0.00006"), mine, None),
+        (Some("other"), Some("mine-2026-01-01"), used, Some("0.00006"), mine, None),
+        (None, Some("mine"), used, Some("0.00006"), mine, None),
+        (Some("mine"), None, Some(Usage::default()), Some("0"), None, None),
+        (Some("deployment"), Some("secret"), used, None, None, Some("secret")),
+        (Some("secret"), Some("secret"), used, None, None, None),
+        (Some("deployment"), None, used, None, None, None),
+        (Some("deployment"), Some("secret"), None, None, None, None),
+    ] {
+        let record = closed(asked, answered, usage);
+        let what = format!("{asked:?} {answered:?} {usage:?}");
+        assert_eq!(record.cost.map(|cost| cost.to_string()).as_deref(), cost, "{what}");
+        assert_eq!(record.unit_prices.as_deref(), unit_prices, "{what}");
+        assert_eq!(record.answered.as_deref(), kept, "{what}");
+        assert_eq!(record.usage, usage, "{what}");
+    }
+}
