@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use byok_domain::{InvalidRefId, ProviderId, RefId};
+use byok_domain::{InvalidRefId, ProviderId, RefId, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -130,6 +130,16 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A moment, if given.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        let time = Timestamp::parse(&text);
+        if time.is_none() {
+            self.reject(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z, or a date");
+        }
+        time
     }
 
     /// A whole number that fits an `i32`, if given.

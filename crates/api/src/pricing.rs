@@ -1,11 +1,15 @@
 //! A project's own prices.
 
+mod reprice;
+
 use byok_domain::pricing::PriceTable;
 use serde::Serialize;
 
 use crate::answer::{self, Answer};
 use crate::dispatch::{Ask, Scope};
 use crate::error::{ApiError, FieldError};
+
+pub(crate) use reprice::reprice;
 
 #[derive(Serialize)]
 struct Shown<'a> {

@@ -30,6 +30,7 @@ pub(crate) fn table() -> Table {
         .project(GET, "/pricing", Manage, pricing::show)
         .project(PATCH, "/pricing", Manage, pricing::update)
         .project(DELETE, "/pricing", Manage, pricing::clear)
+        .project(POST, "/reprice", Manage, pricing::reprice)
         .project(POST, "/keys/connect", Connect, keys::connect)
         .project(POST, "/keys/check", Connect, keys::check)
         .project(POST, "/keys/validate", Manage, keys::validate)

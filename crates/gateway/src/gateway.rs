@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use byok_domain::credential::{ApiKey, Caller};
 use byok_domain::origin::Allowlist;
-use byok_domain::pricing::PriceTable;
+use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_domain::{
     ApiKeyId, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
     RequestId, Timestamp, routing,
@@ -105,6 +105,11 @@ fn fixed_base(provider: &'static dyn Provider) -> Result<Option<Base>, byok_net:
 }
 
 impl Gateway {
+    /// What calls are priced with, beside the projects' own prices.
+    pub fn prices(&self) -> &PriceBook {
+        self.meter.prices()
+    }
+
     /// A gateway.
     ///
     /// # Errors

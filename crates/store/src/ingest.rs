@@ -6,7 +6,6 @@ mod key_uses;
 mod objects;
 mod positions;
 mod roll_ups;
-mod rows;
 mod verdicts;
 
 use async_trait::async_trait;

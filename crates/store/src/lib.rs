@@ -28,6 +28,8 @@ mod origins;
 mod pricing;
 mod projects;
 mod provider_keys;
+mod reprice;
+mod rows;
 mod statement;
 mod stats;
 mod store;
@@ -47,6 +49,7 @@ pub use keyring::{KeyringCheck, KidUse, Rewrapped};
 pub use listing::{Listing, Page};
 pub use projects::{NewProject, Project, ProjectChange};
 pub use provider_keys::{ConnectKey, Connected, KeyFilter, ProviderKeyRow, Replace, Verdict};
+pub use reprice::{Reprice, Repriced, StillUnpriced, Unpriced};
 pub use stats::{Stats, Window};
 pub use store::Store;
 pub use usage::{

@@ -15,6 +15,7 @@ mod pricing;
 mod probes;
 mod projects;
 mod publishable;
+mod reprice;
 mod rig;
 mod schema;
 mod secrets;

@@ -79,6 +79,7 @@ fn example(method: &str, path: &str) -> Option<Value> {
         ("PATCH", "/pricing") => {
             Some(json!({ "overrides": { "openai": { "my-model": { "input": 1, "output": 2 } } } }))
         }
+        ("POST", "/reprice") => Some(json!({})),
         ("POST", "/keys/connect") => {
             Some(json!({ "provider": "openai", "refId": "fresh", "providerKey": GOOD_KEY }))
         }

@@ -4,7 +4,7 @@ use byok_domain::{CallRecord, PicoUsd, Usage};
 use sea_orm::{ConnectionTrait, Value};
 
 use super::batch::Batch;
-use super::rows::execute_rows;
+use crate::rows::execute_rows;
 use crate::{StoreError, usage_detail};
 
 const HEAD: &str = "INSERT INTO calls (project_id, id, ref_id, provider, model, operation, \

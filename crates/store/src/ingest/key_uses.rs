@@ -7,8 +7,8 @@ use sea_orm::ConnectionTrait;
 
 use super::batch::{Batch, millis};
 use super::call_rows::integer;
-use super::rows::execute_rows;
 use crate::StoreError;
+use crate::rows::execute_rows;
 
 const HEAD: &str = "UPDATE provider_keys SET \
     last_used_at = CASE WHEN last_used_at > uses.column3 THEN last_used_at ELSE uses.column3 END, \

@@ -3,8 +3,8 @@
 use sea_orm::ConnectionTrait;
 
 use super::batch::Batch;
-use super::rows::execute_rows;
 use crate::StoreError;
+use crate::rows::execute_rows;
 
 const HEAD: &str =
     "INSERT INTO provider_objects (project_id, provider, kind, object_id, ref_id, key_id) VALUES";

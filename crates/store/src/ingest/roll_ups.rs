@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::batch::{Batch, millis};
 use super::call_rows::integer;
-use super::rows::execute_rows;
 use crate::StoreError;
+use crate::rows::execute_rows;
 use crate::usage::PICO_PER_USD;
 
 const HEAD: &str = "INSERT INTO usage_hourly (project_id, hour, provider, model, ref_id, source, \

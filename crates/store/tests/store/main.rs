@@ -16,6 +16,7 @@ mod keyring;
 mod money;
 mod projects;
 mod provider_keys;
+mod reprice;
 mod schema;
 mod tenancy;
 mod usage;

@@ -11,7 +11,7 @@ const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Runs `head (…),(…),… tail` over all `rows`, each of which `fill` turns into `columns` values.
 /// Returns how many rows of the database that affected.
-pub(super) async fn execute_rows<R>(
+pub(crate) async fn execute_rows<R>(
     connection: &impl ConnectionTrait,
     head: &str,
     columns: usize,
