@@ -87,6 +87,20 @@ pub(crate) enum Command {
     /// Make and list projects.
     #[command(subcommand)]
     Projects(ProjectsCommand),
+    /// Print what calls are charged: the built-in prices with BYO_MODEL_PRICING laid over them.
+    ///
+    /// A line for each model and whose price it is (operator: BYO_MODEL_PRICING); with --model
+    /// every price of that model, found as a call's is: by its name, then without date and the
+    /// like. The prices that a project has set for itself go before these: GET /pricing shows
+    /// them.
+    Prices {
+        /// Only this provider's, as in /openai or /azure-openai.
+        #[arg(long, value_name = "PROVIDER")]
+        provider: Option<String>,
+        /// Only this model's, but all of them.
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+    },
     /// Check settings, database, encryption keys and journal, and say what is wrong.
     ///
     /// Makes and mends nothing. Exit code 0 when all is well, 1 when something is not.
@@ -194,6 +208,8 @@ mod tests {
             "projects create Acme",
             "projects create Acme --environment test",
             "projects list --data-dir ./here",
+            "prices",
+            "prices --provider openai --model gpt-5.4",
             "doctor",
         ] {
             assert!(

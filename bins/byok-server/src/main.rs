@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod installation;
 mod logging;
+mod prices;
 mod probe;
 mod process;
 mod quickstart;
@@ -128,6 +129,10 @@ fn run(cli: &Cli) -> Outcome {
                     ProjectsCommand::List => admin::list_projects(&config, keyring).await,
                 }
             })
+        }
+        Command::Prices { provider, model } => {
+            let (config, _) = Config::load(&sources).map_err(|e| Failure::config(&e))?;
+            prices::run(config.prices, provider.as_deref(), model.as_deref())
         }
         Command::Doctor => {
             let (config, keyring) = with_keyring(&sources)?;

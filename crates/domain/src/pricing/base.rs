@@ -62,6 +62,17 @@ macro_rules! bases {
                 }
             }
 
+            /// What the written number is USD for, as a person says it.
+            pub const fn per(self) -> &'static str {
+                match (self, self.unit()) {
+                    (Self::InputChar | Self::OutputChar, _) => "1M characters",
+                    (_, Unit::Million) => "1M tokens",
+                    (_, Unit::Thousand) => "1,000",
+                    (_, Unit::Each) => "one",
+                    (_, Unit::Factor) => "(factor on tokens)",
+                }
+            }
+
             pub(super) const fn unit(self) -> Unit {
                 match self {
                     $(Self::$variant => Unit::$unit,)+
