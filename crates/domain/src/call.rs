@@ -77,7 +77,7 @@ impl ErrorClass {
     }
 }
 
-/// A stored object that a provider made for a customer: its id is bound to that customer.
+/// A stored object that a provider keeps for a customer: its id is bound to that customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderObject {
     /// `file` or `batch`.
@@ -144,9 +144,9 @@ pub struct CallRecord {
     pub first_byte_ms: Option<u32>,
     /// When the request came in.
     pub at: Timestamp,
-    /// An object that the provider made, to be bound to the customer.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub object: Option<ProviderObject>,
+    /// Objects that the provider made, to be bound to the customer.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub objects: Vec<ProviderObject>,
 }
 
 impl CallRecord {

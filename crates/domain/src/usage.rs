@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ErrorClass;
+use crate::call::ProviderObject;
 
 /// Tokens and other billable units of one call, in disjoint buckets.
 ///
@@ -168,4 +169,10 @@ pub trait AnswerReader: Send {
 
     /// What was found once all bytes were read, or as much as there was when it broke off.
     fn finish(&mut self) -> Findings;
+
+    /// Stored objects that the answer named as its customer's, once [`finish`](Self::finish) has
+    /// told the rest; none in most answers.
+    fn objects(&mut self) -> Vec<ProviderObject> {
+        Vec::new()
+    }
 }

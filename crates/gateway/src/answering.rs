@@ -59,7 +59,7 @@ impl Answering {
         let judged = readable && self.expects_json && head.status == StatusCode::OK;
         if body.is_end_stream() && !judged {
             // Nothing will be polled of an empty body: it is recorded here.
-            keep(call.close(None, Findings { complete: true, ..Findings::default() })).await?;
+            keep(call.close(None, &Findings { complete: true, ..Findings::default() })).await?;
             let headers = self.downstream(&head.headers);
             return Ok(
                 self.finish(head.status, headers, json, None, |_| AnswerBody::whole(Bytes::new()))
@@ -227,7 +227,7 @@ pub(crate) async fn close(
     if let Some(record) = call.record_mut() {
         record.status = status;
     }
-    keep(call.close(Some(class), Findings::default())).await
+    keep(call.close(Some(class), &Findings::default())).await
 }
 
 /// Waits until the record of a call that was just closed is durable.

@@ -21,6 +21,7 @@ use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
 use crate::headers;
 use crate::multipart::{FieldScan, boundary};
+use crate::named_objects::Named;
 use crate::request::{Call, CallBody};
 use crate::upload::{Learned, Upload};
 
@@ -50,7 +51,7 @@ impl Gateway {
         let keys = self.keys(&call.project, call.provider, &provider_id, &call.ref_id).await?;
         let asks = project.settings.include_usage;
         let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers, asks)?;
-        let key = self
+        let (key, owned) = self
             .choose(
                 &call.project,
                 &provider_id,
@@ -111,13 +112,12 @@ impl Gateway {
             latency_ms: 0,
             first_byte_ms: None,
             at: call.at,
-            object: None,
+            objects: Vec::new(),
         };
         let context = CallContext {
             overrides: Arc::clone(&project.overrides),
             presumed: outgoing.presumed,
             request_bytes: outgoing.length,
-            makes: call.route.makes,
             started: call.started,
         };
         let mut open_call = self.meter.open(record, context);
@@ -150,12 +150,18 @@ impl Gateway {
         let mut reader = call.provider.reader_beside(&call.route, media, response.headers());
         if let (Some(kind), Some(record)) = (call.route.makes, open_call.record_mut()) {
             reader = self.made.noting(reader, record, kind);
+        let mut reader = call.provider.reader(&call.route, media);
+        if let (Some(named), Some(record)) =
+            (Named::in_answer(&call.route, owned), open_call.record_mut())
+        {
+            reader = self.made.noting(reader, record, named);
         }
         let hide = outgoing.hide_usage.then(HideUsageChunk::default);
         answering.answer(response, open_call, reader, hide).await
     }
 
     /// The key to use: the one that made the stored object that the call touches, else the first.
+    /// And whether the object in the path is known to be the customer's.
     async fn choose<'k>(
         &self,
         project: &byok_domain::ProjectId,
@@ -164,8 +170,8 @@ impl Gateway {
         keys: &'k [UsableKey],
         route: &byok_providers::Route,
         named: &[ObjectRef],
-    ) -> Result<&'k UsableKey, CallError> {
-        let mut chosen = keys.first();
+    ) -> Result<(&'k UsableKey, bool), CallError> {
+        let (mut chosen, mut owned) = (keys.first(), false);
         for object in route.object.iter().chain(named) {
             let ObjectRef { kind, id } = object;
             let owner = match self.made.owner(project, provider, object) {
@@ -180,8 +186,10 @@ impl Gateway {
             }
             let made_with = keys.iter().find(|key| Some(&key.stored.id) == owner.key.as_ref());
             chosen = made_with.or(chosen);
+            owned |= route.object.as_ref() == Some(object);
         }
-        chosen.ok_or_else(|| CallError::KeyNotConnected(provider.clone()))
+        let key = chosen.ok_or_else(|| CallError::KeyNotConnected(provider.clone()))?;
+        Ok((key, owned))
     }
 
     fn prepare<B>(
@@ -324,6 +332,6 @@ fn unanswered(
     if let Some(record) = call.record_mut() {
         record.status = status;
     }
-    call.close(Some(class), Findings::default());
+    call.close(Some(class), &Findings::default());
     told
 }

@@ -20,6 +20,7 @@ mod key_limits;
 mod made_objects;
 mod masking;
 pub mod multipart;
+mod named_objects;
 mod prefixed;
 mod remembered;
 mod request;

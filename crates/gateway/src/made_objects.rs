@@ -5,15 +5,17 @@
 
 use std::sync::Arc;
 
+use byok_domain::call::ProviderObject;
 use byok_domain::{AnswerReader, CallRecord, Findings, ProjectId, ProviderId, Seen};
 use byok_providers::ObjectRef;
 
 use crate::directory::ObjectOwner;
+use crate::named_objects::Named;
 
 /// More than are ever under way; a bound all the same.
 const MOST: u64 = 100_000;
 
-/// Objects from the end of the answer that made them until the directory knows them.
+/// Objects from the end of the answer that named them until the directory knows them.
 #[derive(Clone)]
 pub(crate) struct MadeObjects {
     owners: moka::sync::Cache<Object, ObjectOwner>,
@@ -44,9 +46,9 @@ impl MadeObjects {
         self.owners.get(&object)
     }
 
-    /// The directory knows what `record` made.
+    /// The directory knows what `record` bound.
     pub(crate) fn written(&self, record: &CallRecord) {
-        if let Some(made) = &record.object {
+        for made in &record.objects {
             self.owners.invalidate(&Object {
                 project: record.project.clone(),
                 provider: record.provider.clone(),
@@ -56,13 +58,13 @@ impl MadeObjects {
         }
     }
 
-    /// `reader` of the answer to a call that makes an object of `kind`: whoever the call is for
-    /// owns it before the answer's end is passed on.
+    /// `reader` of an answer that names objects of its customer's: they are so before the answer's
+    /// end is passed on.
     pub(crate) fn noting(
         &self,
         reader: Box<dyn AnswerReader>,
         record: &CallRecord,
-        kind: &'static str,
+        named: Named,
     ) -> Box<dyn AnswerReader> {
         let owner = ObjectOwner { ref_id: record.ref_id.clone(), key: record.key.clone() };
         Box::new(Noting {
@@ -70,8 +72,9 @@ impl MadeObjects {
             made: self.clone(),
             project: record.project.clone(),
             provider: record.provider.clone(),
-            kind: kind.into(),
+            named,
             owner,
+            objects: Vec::new(),
         })
     }
 }
@@ -81,26 +84,33 @@ struct Noting {
     made: MadeObjects,
     project: ProjectId,
     provider: ProviderId,
-    kind: Arc<str>,
+    named: Named,
     owner: ObjectOwner,
+    objects: Vec<ProviderObject>,
 }
 
 impl AnswerReader for Noting {
     fn read(&mut self, chunk: &[u8]) -> Seen {
+        self.named.read(chunk);
         self.reader.read(chunk)
     }
 
     fn finish(&mut self) -> Findings {
         let findings = self.reader.finish();
-        if let Some(id) = &findings.object_id {
+        self.objects = self.named.finish(&findings);
+        for object in &self.objects {
             let object = Object {
                 project: self.project.clone(),
                 provider: self.provider.clone(),
-                kind: Arc::clone(&self.kind),
-                id: id.clone(),
+                kind: Arc::clone(&object.kind),
+                id: object.id.clone(),
             };
             self.made.owners.insert(object, self.owner.clone());
         }
         findings
+    }
+
+    fn objects(&mut self) -> Vec<ProviderObject> {
+        std::mem::take(&mut self.objects)
     }
 }

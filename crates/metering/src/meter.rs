@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use byok_domain::pricing::{PriceBook, PriceTable, Priced};
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage, call::ProviderObject};
+use byok_domain::pricing::{PriceBook, PriceTable};
+use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage};
 
 use crate::journal::{JournalFull, Receipt};
 use crate::lanes::Lanes;
@@ -26,8 +28,6 @@ pub struct CallContext {
     pub presumed: Option<Usage>,
     /// Length of the request's body in bytes, for an estimate if the answer breaks off.
     pub request_bytes: u64,
-    /// The kind of stored object that the call makes, if it makes one.
-    pub makes: Option<&'static str>,
     /// When the request came in.
     pub started: Instant,
 }
@@ -118,18 +118,13 @@ impl OpenCall {
     }
 
     /// Ends the call: prices it and journals it. `None` when it was closed before.
-    pub fn close(&mut self, error: Option<ErrorClass>, findings: Findings) -> Option<Closed> {
+    pub fn close(&mut self, error: Option<ErrorClass>, findings: &Findings) -> Option<Closed> {
         let mut record = self.record.take()?;
         record.error = error.or(record.error);
         record.latency_ms = millis(self.context.started);
-        self.fill_usage(&mut record, &findings);
+        self.fill_usage(&mut record, findings);
         if record.model.is_none() {
             record.model = findings.model.as_deref().map(Arc::from);
-        }
-        if let (Some(kind), Some(id), true) =
-            (self.context.makes, findings.object_id, record.succeeded())
-        {
-            record.object = Some(ProviderObject { kind: kind.into(), id });
         }
         tracing::debug!(
             id = %record.id, project = %record.project, provider = %record.provider,
@@ -176,7 +171,7 @@ impl OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        if self.close(Some(ErrorClass::ClientClosed), Findings::default()).is_some() {
+        if self.close(Some(ErrorClass::ClientClosed), &Findings::default()).is_some() {
             tracing::debug!("the caller left before its answer began");
         }
     }

@@ -188,7 +188,7 @@ mod tests {
             latency_ms: 5,
             first_byte_ms: Some(1),
             at: Timestamp::from_millis(HOUR + 17),
-            object: None,
+            objects: Vec::new(),
         }
     }
 

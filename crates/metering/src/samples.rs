@@ -36,7 +36,7 @@ pub(crate) fn record(n: u64) -> CallRecord {
         latency_ms: 812,
         first_byte_ms: Some(230),
         at: Timestamp::from_millis(1_795_000_000_000),
-        object: None,
+        objects: Vec::new(),
     }
 }
 

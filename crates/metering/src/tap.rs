@@ -79,8 +79,12 @@ impl<B> Tap<B> {
     fn record(
         &mut self,
         error: Option<ErrorClass>,
-        findings: Findings,
+        findings: &Findings,
     ) -> Option<Result<Receipt, ()>> {
+        if let Some(record) = self.call.record_mut() {
+            // They are there, whether or not the caller got to know.
+            record.objects = self.reader.objects();
+        }
         let error = if self.left { Some(ErrorClass::ClientClosed) } else { error };
         let closed = self.call.close(error.or(findings.error), findings)?;
         self.summary = closed.summary;
@@ -91,11 +95,11 @@ impl<B> Tap<B> {
     fn end<E>(&mut self, frame: Option<Frame<Bytes>>) -> Result<Option<Frame<Bytes>>, TapError<E>> {
         let findings = self.reader.finish();
         if !findings.complete && findings.error.is_none() {
-            self.record(Some(ErrorClass::Truncated), findings);
+            self.record(Some(ErrorClass::Truncated), &findings);
             self.state = State::Over;
             return Err(TapError::Incomplete);
         }
-        match self.record(None, findings) {
+        match self.record(None, &findings) {
             Some(Ok(receipt)) if receipt.is_ready() => {
                 self.state = State::Recorded;
                 Ok(frame)
@@ -144,7 +148,7 @@ where
                     }
                     Some(Err(error)) => {
                         let findings = this.reader.finish();
-                        this.record(Some(ErrorClass::Truncated), findings);
+                        this.record(Some(ErrorClass::Truncated), &findings);
                         this.state = State::Over;
                         return Poll::Ready(Some(Err(TapError::Upstream(error))));
                     }
@@ -200,7 +204,7 @@ impl<B> Drop for Tap<B> {
     fn drop(&mut self) {
         if matches!(self.state, State::Flowing) {
             let findings = self.reader.finish();
-            self.record(Some(ErrorClass::ClientClosed), findings);
+            self.record(Some(ErrorClass::ClientClosed), &findings);
         }
     }
 }

@@ -127,6 +127,6 @@ fn record(n: usize, customers: usize) -> CallRecord {
         latency_ms: 812,
         first_byte_ms: Some(211),
         at,
-        object: None,
+        objects: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Files and batches belong to the customer who made them.
 
-use byok_testkit::fake_provider::FakeProvider;
+use byok_testkit::fake_provider::{Answer, FakeProvider};
 use serde_json::{Value, json};
 
 use crate::support::{KEY, Reply, Server, form, serving};
@@ -103,6 +103,48 @@ fn a_batch_and_its_file_are_bound_likewise_and_stay_so() {
     assert_eq!(provider.take_requests()[0].bearer(), Some("sk-proj-other-0123456789abcdef"));
     // What was made elsewhere with the customer's own key is the customer's affair.
     server.get("/v1/files/file-from-elsewhere").by("other").send().answered();
+}
+
+/// The answer to a look at a batch that has written its files.
+fn done(batch: &str, output: &str, error: &str) -> Answer {
+    let batch = json!({
+        "id": batch, "object": "batch", "status": "completed", "input_file_id": "file-in",
+        "output_file_id": output, "error_file_id": error,
+    });
+    Answer::json(200, &batch)
+}
+
+#[test]
+fn the_files_that_a_batch_wrote_belong_to_whoever_made_the_batch() {
+    let (provider, mut server) = serving();
+    server.connect("other", "sk-proj-other-0123456789abcdef");
+    let file = upload(&server, "customer");
+    let made = batch(&server, "customer", &file);
+    let id = serde_json::from_slice::<Value>(made.answered()).expect("JSON")["id"].clone();
+    let id = id.as_str().expect("an id");
+    // Until somebody has been told of them, nobody knows them.
+    server.get("/v1/files/file-out-1").by("other").send().answered();
+    provider.answer_next(done(id, "file-out-1", "file-err-1"));
+    server.get(&format!("/v1/batches/{id}")).by("customer").send().answered();
+    provider.answer_next(done(id, "file-out-2", "file-err-2"));
+    server.post(&format!("/v1/batches/{id}/cancel")).by("customer").send().answered();
+    for round in 0..2 {
+        for file in ["file-out-1", "file-err-1", "file-out-2", "file-err-2"] {
+            provider.take_requests();
+            let asked = server.get(&format!("/v1/files/{file}/content"));
+            not_found(&provider, &asked.clone().by("other").send(), file);
+            asked.by("customer").send().answered();
+            assert_eq!(provider.take_requests()[0].bearer(), Some(KEY));
+        }
+        if round == 0 {
+            server.kill();
+            server = server.again(server.launch.clone());
+        }
+    }
+    // Of a batch that was made elsewhere nobody here is the owner, nor of its files.
+    provider.answer_next(done("batch-elsewhere", "file-elsewhere", "file-elsewhere-2"));
+    server.get("/v1/batches/batch-elsewhere").by("other").send().answered();
+    server.get("/v1/files/file-elsewhere").by("customer").send().answered();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Objects that providers made, bound to the customers they were made for.
+//! Objects that providers keep, bound to the customers they were made for.
 
 use sea_orm::ConnectionTrait;
 
@@ -11,14 +11,14 @@ const HEAD: &str =
 /// Whose an object is does not change.
 const TAIL: &str = " ON CONFLICT (project_id, provider, kind, object_id) DO NOTHING";
 
-/// Binds the objects that the calls made.
+/// Binds the objects that the calls made or named.
 pub(super) async fn bind(
     connection: &impl ConnectionTrait,
     batch: &Batch<'_>,
 ) -> Result<(), StoreError> {
     let made: Vec<_> = batch
         .iter()
-        .filter_map(|record| record.object.as_ref().map(|object| (record, object)))
+        .flat_map(|record| record.objects.iter().map(move |object| (record, object)))
         .collect();
     execute_rows(connection, HEAD, 6, TAIL, &made, |(record, object), values| {
         values.extend([

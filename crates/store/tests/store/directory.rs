@@ -12,7 +12,7 @@ fn making(project: &ProjectId, customer: &str, kind: &str, id: &str) -> CallReco
     let object = ProviderObject { kind: kind.into(), id: id.into() };
     CallRecord {
         key: Some(ProviderKeyId::new("pk_1")),
-        object: Some(object),
+        objects: vec![object],
         ..call(project, customer, 1)
     }
 }

@@ -192,6 +192,6 @@ pub(crate) fn call(project: &ProjectId, customer: &str, millis: i64) -> CallReco
         latency_ms: 120,
         first_byte_ms: Some(40),
         at: at(millis),
-        object: None,
+        objects: Vec::new(),
     }
 }

@@ -50,7 +50,7 @@ async fn nothing_that_is_done_in_one_project_shows_in_another_or_reaches_it() {
         let object = ProviderObject { kind: "file".into(), id: "f".into() };
         let record = CallRecord {
             key: Some(ProviderKeyId::new(id)),
-            object: Some(object),
+            objects: vec![object],
             ..call(project, "customer", 10)
         };
         rig.apply(&[record]).await;

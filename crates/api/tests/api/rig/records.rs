@@ -40,7 +40,7 @@ impl Rig {
             latency_ms: 12,
             first_byte_ms: Some(7),
             at,
-            object: None,
+            objects: Vec::new(),
         }
     }
 

@@ -30,10 +30,9 @@ fn a_record_is_what_it_was_when_it_comes_back() {
         cost: None,
         error: Some(byok_domain::ErrorClass::Truncated),
         first_byte_ms: None,
-        object: Some(byok_domain::call::ProviderObject {
-            kind: "file".into(),
-            id: "file-1".into(),
-        }),
+        objects: ["file-1", "file-2"]
+            .map(|id| byok_domain::call::ProviderObject { kind: "file".into(), id: id.into() })
+            .into(),
         ..record(1)
     };
     assert!(journal.append(&odd).expect("room").is_ready());
