@@ -10,7 +10,7 @@ pub enum StoreError {
     #[error("the {0} does not exist")]
     NotFound(&'static str),
     /// The customer has a working key there, and the caller may not replace one.
-    #[error("the customer has a working key for this provider under this label")]
+    #[error("the customer has a working key for this provider")]
     KeyExists,
     /// Something else has this id or digest already.
     #[error("the {0} exists already")]

@@ -47,7 +47,9 @@ pub struct ConnectKey {
 pub enum Replace {
     /// Any key of the customer.
     Any,
-    /// Only one that the provider rejected: the caller has not proved to act for the customer.
+    /// Only one that the provider rejected, and only while the customer has no other for that
+    /// provider: the caller has not proved to act for the customer, and must put no key beside one
+    /// that works either.
     OnlyInvalid,
 }
 
@@ -72,7 +74,7 @@ impl Store {
     /// other changes.
     ///
     /// # Errors
-    /// [`StoreError::KeyExists`] when the key there may not be replaced, [`StoreError::NotFound`]
+    /// [`StoreError::KeyExists`] when a key there forbids it: see [`Replace`], [`StoreError::NotFound`]
     /// without the project, [`StoreError::Database`].
     pub async fn connect_key(
         &self,
@@ -83,21 +85,24 @@ impl Store {
     ) -> Result<Connected, StoreError> {
         let transaction = self.database().begin().await?;
         projects::require(&transaction, project).await?;
-        let found = Entity::find()
+        let there = Entity::find()
             .filter(Column::ProjectId.eq(project.as_str()))
             .filter(Column::RefId.eq(key.ref_id.as_str()))
             .filter(Column::Provider.eq(key.provider.as_str()))
-            .filter(Column::Label.eq(key.label.as_str()))
-            .one(&transaction)
+            .all(&transaction)
             .await?;
+        if key.replace == Replace::OnlyInvalid {
+            for row in &there {
+                if key_status(TABLE, &row.status)? != KeyStatus::Invalid {
+                    return Err(StoreError::KeyExists);
+                }
+            }
+        }
+        let found = there.into_iter().find(|row| row.label == key.label);
 
         let at = by.at.as_millis();
         let (id, version, updated, mut row) = match found {
             Some(old) => {
-                let broken = key_status(TABLE, &old.status)? == KeyStatus::Invalid;
-                if key.replace == Replace::OnlyInvalid && !broken {
-                    return Err(StoreError::KeyExists);
-                }
                 let next = version(old.version)?
                     .checked_add(1)
                     .ok_or_else(|| StoreError::damaged(TABLE, "a version is out of range"))?;

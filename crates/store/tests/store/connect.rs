@@ -102,6 +102,36 @@ async fn a_caller_without_proof_replaces_broken_keys_only() {
 }
 
 #[tokio::test]
+async fn a_caller_without_proof_puts_no_key_beside_a_working_one_whatever_its_label() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let labelled = |status| ConnectKey {
+        label: "theirs".into(),
+        status,
+        replace: Replace::Any,
+        ..key("pk_1", "customer")
+    };
+    let careful = |id| ConnectKey { replace: Replace::OnlyInvalid, ..key(id, "customer") };
+    for status in [KeyStatus::Valid, KeyStatus::Unverified] {
+        rig.connect(&project, labelled(status)).await;
+        let refused = rig.store.connect_key(&project, careful("pk_2"), seal, &by(1)).await;
+        assert!(matches!(refused, Err(StoreError::KeyExists)), "{status:?}");
+    }
+    // Nor in the place of a broken one, while another works.
+    let broken = ConnectKey { status: KeyStatus::Invalid, ..key("pk_3", "customer") };
+    rig.connect(&project, broken).await;
+    let refused = rig.store.connect_key(&project, careful("pk_4"), seal, &by(1)).await;
+    assert!(matches!(refused, Err(StoreError::KeyExists)));
+    // Another customer's key, and one for another provider, are nobody's concern.
+    let other = ConnectKey { replace: Replace::OnlyInvalid, ..key("pk_5", "other") };
+    assert!(!rig.connect(&project, other).await.updated);
+    // With none that works the broken one in its place is replaced, the other one left.
+    rig.connect(&project, labelled(KeyStatus::Invalid)).await;
+    let replaced = rig.connect(&project, careful("pk_6")).await;
+    assert_eq!((replaced.id.as_str(), replaced.updated), ("pk_3", true));
+}
+
+#[tokio::test]
 async fn an_id_in_use_elsewhere_is_not_taken_over() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
