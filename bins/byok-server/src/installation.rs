@@ -46,6 +46,7 @@ pub(crate) fn refused(error: InstallationError) -> Failure {
         error @ InstallationError::MissingKey { .. } => {
             Failure::Config(vec![format!("ENCRYPTION_KEY: {error}")])
         }
+        error @ InstallationError::MissingSecret { .. } => Failure::Other(error.into()),
     }
 }
 

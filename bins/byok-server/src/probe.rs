@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
-use crate::installation::{self, open_database, refused};
+use crate::installation::{open_database, refused};
 use crate::{Failure, Outcome, print};
 use byok_store::Installation;
 
@@ -103,15 +103,18 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         proven.map(|()| format!("fits; current is {}", keyring.current())).map_err(lines),
     )?;
     if fits {
-        let installation = installation::open(&config.storage, keyring).await?;
-        let audit = installation.store.verify_audit(None).await?;
-        report(
-            "audit log",
-            match audit.first_bad {
-                None => Ok(format!("{} entries in order", audit.verified)),
-                Some(bad) => Err(format!("entry {}: {}", bad.sequence, bad.fault)),
-            },
-        )?;
+        let found = match Installation::look(database, keyring).await.map_err(refused) {
+            Ok(Some(installation)) => {
+                let audit = installation.store.verify_audit(None).await?;
+                match audit.first_bad {
+                    None => Ok(format!("{} entries in order", audit.verified)),
+                    Some(bad) => Err(format!("entry {}: {}", bad.sequence, bad.fault)),
+                }
+            }
+            Ok(None) => Ok("none yet; the first start makes it".to_owned()),
+            Err(failure) => Err(lines(failure)),
+        };
+        report("audit log", found)?;
     }
     let journal = config.storage.data_dir.join("journal");
     let found = match std::fs::read_dir(&journal) {

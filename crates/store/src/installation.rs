@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use byok_vault::{AuditKey, Keyring, TokenHasher, VaultError};
+use byok_vault::{AuditKey, Keyring, SealedRoot, TokenHasher, VaultError};
 use thiserror::Error;
 
 use crate::{Database, KeyringCheck, Store, StoreError};
@@ -48,6 +48,15 @@ pub enum InstallationError {
         #[source]
         why: VaultError,
     },
+    /// One of the installation's own secrets is gone from a database that is in use.
+    #[error(
+        "the database has entries in its audit log but not its secret {name}; restore the table \
+         of its secrets from a backup"
+    )]
+    MissingSecret {
+        /// Which one.
+        name: &'static str,
+    },
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,11 +75,39 @@ impl Installation {
         database.save_keyring_check(KeyringCheck { kid, record: keyring.check_record() }).await?;
         let pepper = root(&database, &keyring, TOKEN_PEPPER).await?;
         let audit_key = root(&database, &keyring, AUDIT_KEY).await?;
-        Ok(Self {
+        Ok(Self::new(database, keyring, pepper, audit_key))
+    }
+
+    /// As [`open`](Self::open) of a database of this version's schema, for who only looks: nothing
+    /// is written. `None` when it has not been opened before and holds nothing.
+    ///
+    /// # Errors
+    /// [`InstallationError`].
+    pub async fn look(
+        database: Database,
+        keyring: Keyring,
+    ) -> Result<Option<Self>, InstallationError> {
+        Self::prove(&database, &keyring).await?;
+        let mut secrets = [[0; 32]; 2];
+        for (secret, name) in secrets.iter_mut().zip([TOKEN_PEPPER, AUDIT_KEY]) {
+            *secret = match database.root(name).await? {
+                Some(sealed) => opened(&keyring, name, &sealed)?,
+                None if database.holds_audit_entries().await? => {
+                    return Err(InstallationError::MissingSecret { name });
+                }
+                None => return Ok(None),
+            };
+        }
+        let [pepper, audit_key] = secrets;
+        Ok(Some(Self::new(database, keyring, pepper, audit_key)))
+    }
+
+    fn new(database: Database, keyring: Keyring, pepper: [u8; 32], audit_key: [u8; 32]) -> Self {
+        Self {
             store: Store::new(database, AuditKey::new(audit_key)),
             keyring: Arc::new(keyring),
             hasher: Arc::new(TokenHasher::new(pepper)),
-        })
+        }
     }
 
     /// Whether the keyring holds every key that the stored data needs. Changes nothing.
@@ -107,7 +144,15 @@ async fn root(
         Some(sealed) => sealed,
         None => database.root_or_insert(name, keyring.new_root(name)).await?,
     };
-    match keyring.open_root(name, &sealed) {
+    opened(keyring, name, &sealed)
+}
+
+fn opened(
+    keyring: &Keyring,
+    name: &str,
+    sealed: &SealedRoot,
+) -> Result<[u8; 32], InstallationError> {
+    match keyring.open_root(name, sealed) {
         Ok(secret) => Ok(*secret),
         Err(why) => Err(InstallationError::Damaged { record: name.to_owned(), why }),
     }

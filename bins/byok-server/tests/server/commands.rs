@@ -174,6 +174,8 @@ fn the_schema_is_brought_up_by_hand_and_the_doctor_finds_all_well() {
     assert!(printed(&before).contains("byok-server migrate"), "{}", printed(&before));
     assert!(launch.without_key().run(&["migrate"]).status.success(), "no key is needed for that");
     assert!(launch.run(&["migrate"]).status.success(), "a second time changes nothing");
+    let fresh = launch.run(&["doctor"]);
+    assert!(fresh.status.success(), "{} {:?}", printed(&fresh), lines(&fresh));
     let mut server = launch.clone().command("serve").start();
     assert!(server.stop().success());
     let after = launch.run(&["doctor"]);

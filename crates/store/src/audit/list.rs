@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::column::{from_json, parsed, time};
 use crate::entity::audit_log::{Column, Entity, Model};
-use crate::{Listing, Page, Store, StoreError};
+use crate::{Database, Listing, Page, Store, StoreError};
 
 /// One entry of the audit log.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,16 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// Before.
     pub until: Option<Timestamp>,
+}
+
+impl Database {
+    /// Whether anything has been written to the audit log.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn holds_audit_entries(&self) -> Result<bool, StoreError> {
+        Ok(Entity::find().one(self.reader()).await?.is_some())
+    }
 }
 
 impl Store {

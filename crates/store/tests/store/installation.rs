@@ -2,6 +2,7 @@
 
 use byok_store::{Database, Installation, InstallationError};
 use byok_vault::Keyring;
+use sea_orm::ConnectionTrait;
 
 use crate::support::{FIRST_KEY, SECOND_KEY, api_key, by, keyring, url_in};
 
@@ -53,6 +54,39 @@ async fn a_wrong_key_opens_nothing_and_changes_no_byte() {
     let both = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
     let both = Keyring::parse_ring("ENCRYPTION_KEYS", &both).unwrap();
     assert!(open(&url, both).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_only_looks_with_a_new_key_leaves_no_trace_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url_in(&folder);
+    let look = async |ring: Keyring| {
+        let database = Database::open(&url).await.unwrap();
+        let found = Installation::look(database.clone(), ring).await;
+        database.close().await.unwrap();
+        found
+    };
+    let database = Database::open(&url).await.unwrap();
+    database.migrate().await.unwrap();
+    database.close().await.unwrap();
+    assert!(look(keyring()).await.unwrap().is_none(), "it was never opened");
+
+    let opened = open(&url, keyring()).await.unwrap();
+    opened.store.record_rotation("1-0", 0, &by(0)).await.unwrap();
+    opened.store.database().clone().close().await.unwrap();
+    let before = bytes(&folder);
+    let both = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
+    let found = look(Keyring::parse_ring("ENCRYPTION_KEYS", &both).unwrap()).await.unwrap();
+    let found = found.expect("it was opened");
+    assert_eq!(found.hasher.digest("token"), opened.hasher.digest("token"));
+    assert_eq!(bytes(&folder), before);
+
+    // What is in use has its secrets, or lost them.
+    let raw = sea_orm::Database::connect(format!("{url}?mode=rw")).await.unwrap();
+    raw.execute_unprepared("DELETE FROM roots WHERE name = 'audit-key'").await.unwrap();
+    raw.close().await.unwrap();
+    let lost = look(keyring()).await.err();
+    assert!(matches!(lost, Some(InstallationError::MissingSecret { name: "audit-key" })));
 }
 
 #[tokio::test]
