@@ -1,11 +1,11 @@
 //! The operator's commands on projects, schema and audit log.
 
 use byok_domain::credential::Environment;
-use byok_store::{Database, Page};
+use byok_store::{Database, MadeProject, Page};
 use byok_vault::Keyring;
 
 use crate::config::Config;
-use crate::installation::{self, NewlyMade, open_database};
+use crate::installation::{self, by_cli, open_database};
 use crate::{Failure, Outcome, print};
 
 /// `migrate`.
@@ -28,8 +28,8 @@ pub(crate) async fn create_project(
         return Err("give the project a name of 1 to 200 printable characters".into());
     }
     let installation = installation::open(&config.storage, keyring).await?;
-    let NewlyMade { project, secret_key, publishable_key } =
-        installation::create_project(&installation, name, environment).await?;
+    let MadeProject { project, secret_key, publishable_key } =
+        installation.make_project(name.to_owned(), environment, &by_cli()).await?;
     print(format_args!("project          {}  {}", project.id, project.name))?;
     print(format_args!("secret key       {}", secret_key.as_str()))?;
     print(format_args!("publishable key  {}", publishable_key.as_str()))?;

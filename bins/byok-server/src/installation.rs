@@ -1,11 +1,9 @@
 //! What is kept, opened for this process.
 
 use byok_domain::audit::Actor;
-use byok_domain::credential::{ApiKeyKind, Environment};
-use byok_domain::{ApiKeyId, ProjectId};
 use byok_gateway::{Ambient, System};
-use byok_store::{By, Database, Installation, InstallationError, NewApiKey, NewProject, Project};
-use byok_vault::{Keyring, Token, random_bytes};
+use byok_store::{By, Database, Installation, InstallationError};
+use byok_vault::Keyring;
 
 use crate::Failure;
 use crate::config::Storage;
@@ -48,52 +46,6 @@ pub(crate) fn refused(error: InstallationError) -> Failure {
         }
         error @ InstallationError::MissingSecret { .. } => Failure::Other(error.into()),
     }
-}
-
-/// Makes a project with a secret and a publishable key, which are shown this once.
-pub(crate) async fn create_project(
-    installation: &Installation,
-    name: &str,
-    environment: Environment,
-) -> Result<NewlyMade, Failure> {
-    let id = ProjectId::from_random(u128::from_be_bytes(random_bytes()));
-    let (secret_key, secret_row) = mint(installation, ApiKeyKind::Secret, environment);
-    let (publishable_key, publishable_row) =
-        mint(installation, ApiKeyKind::Publishable, environment);
-    let new = NewProject {
-        data_key: installation.keyring.new_data_key(&id),
-        id,
-        name: name.to_owned(),
-        environment,
-        api_keys: vec![secret_row, publishable_row],
-    };
-    let project = installation.store.create_project(new, &by_cli()).await?;
-    Ok(NewlyMade { project, secret_key, publishable_key })
-}
-
-fn mint(
-    installation: &Installation,
-    kind: ApiKeyKind,
-    environment: Environment,
-) -> (Token, NewApiKey) {
-    let token = Token::mint(kind.token_prefix(environment));
-    let row = NewApiKey {
-        id: ApiKeyId::from_random(u128::from_be_bytes(random_bytes())),
-        kind,
-        name: "Default".to_owned(),
-        ref_id: None,
-        hint: token.hint(),
-        digest: installation.hasher.digest(token.as_str()),
-        expires_at: None,
-    };
-    (token, row)
-}
-
-/// A project and the only showing of its keys.
-pub(crate) struct NewlyMade {
-    pub(crate) project: Project,
-    pub(crate) secret_key: Token,
-    pub(crate) publishable_key: Token,
 }
 
 /// The operator at the command line, now.

@@ -10,9 +10,9 @@ use byok_vault::{AdminToken, Keyring, random_key_hex};
 use tokio::runtime::Runtime;
 
 use crate::config::{Config, Sources};
-use crate::installation::{self, NewlyMade, make_private_folder};
+use crate::installation::{by_cli, make_private_folder};
 use crate::{Failure, Outcome, print, serve};
-use byok_store::Installation;
+use byok_store::{Installation, MadeProject};
 
 const KEY_FILE: &str = "encryption.key";
 const ADMIN_FILE: &str = "admin.token";
@@ -88,8 +88,9 @@ async fn welcome(
         ))?;
         return Ok(());
     }
-    let NewlyMade { project, secret_key, publishable_key } =
-        installation::create_project(installation, "Quickstart", Environment::Live).await?;
+    let name = "Quickstart".to_owned();
+    let MadeProject { project, secret_key, publishable_key } =
+        installation.make_project(name, Environment::Live, &by_cli()).await?;
     print(format_args!("BYOK serves on {url}. Shown this once, so keep them:\n"))?;
     match admin_token {
         Some(token) => print(format_args!("  admin token      {token}"))?,

@@ -1,16 +1,14 @@
 //! Tokens of a project: made and shown once, listed by their hint, withdrawn.
 
-use byok_domain::credential::{ApiKeyKind, Environment};
+use byok_domain::credential::ApiKeyKind;
 use byok_domain::{ApiKeyId, KeyHint, RefId, Timestamp};
 use byok_store::{ApiKeyRow, NewApiKey, Page};
-use byok_vault::Token;
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown, shown_if_any};
 use crate::dispatch::{Ask, Scope};
 use crate::error::ApiError;
 use crate::fields::Fields;
-use crate::state::AppState;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,26 +54,6 @@ struct List<'a> {
     offset: u64,
 }
 
-/// A new token with the row that keeps its digest.
-pub(crate) fn mint(
-    state: &AppState,
-    kind: ApiKeyKind,
-    environment: Environment,
-    name: &str,
-) -> (Token, NewApiKey) {
-    let token = Token::mint(kind.token_prefix(environment));
-    let row = NewApiKey {
-        id: ApiKeyId::from_random(u128::from_be_bytes(byok_vault::random_bytes())),
-        kind,
-        name: name.to_owned(),
-        ref_id: None,
-        hint: token.hint(),
-        digest: state.hasher.digest(token.as_str()),
-        expires_at: None,
-    };
-    (token, row)
-}
-
 /// `POST /api-keys`.
 pub(crate) async fn create(scope: Scope, ask: Ask) -> Answer {
     let (state, at, mut fields) = ask.fields().await?;
@@ -90,7 +68,8 @@ pub(crate) async fn create(scope: Scope, ask: Ask) -> Answer {
     let name = fields.required("name", name);
     let (kind, name) = fields.finish(kind.zip(name))?;
 
-    let (token, row) = mint(&state, kind, scope.project().environment, &name);
+    let environment = scope.project().environment;
+    let (token, row) = NewApiKey::mint(&state.hasher, kind, environment, &name);
     let row = NewApiKey { ref_id, expires_at, ..row };
     let row = state.store.create_api_key(scope.id(), row, &scope.by(at)).await?;
     answer::json(&Shown::of(&row, Some(token.as_str())))

@@ -1,12 +1,11 @@
 //! Projects: made with their first keys, shown, changed, removed.
 
-use byok_domain::credential::{ApiKeyKind, Environment};
+use byok_domain::credential::Environment;
 use byok_domain::{ClientGone, ProjectId, ProjectSettings, SettingsChange, Timestamp};
-use byok_store::{NewProject, Page, Project, ProjectChange};
+use byok_store::{MadeProject, Page, Project, ProjectChange};
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown};
-use crate::api_keys::mint;
 use crate::dispatch::{Ask, Installation, Scope};
 
 #[derive(Serialize)]
@@ -75,25 +74,17 @@ pub(crate) async fn create(operator: Installation, ask: Ask) -> Answer {
     let name = fields.finish(name)?;
     let environment = environment.unwrap_or_default();
 
-    let id = ProjectId::from_random(u128::from_be_bytes(byok_vault::random_bytes()));
-    let (secret, secret_row) = mint(&state, ApiKeyKind::Secret, environment, "Default");
-    let (publishable, publishable_row) =
-        mint(&state, ApiKeyKind::Publishable, environment, "Default");
-    let new = NewProject {
-        data_key: state.keyring.new_data_key(&id),
-        id,
-        name,
-        environment,
-        api_keys: vec![secret_row, publishable_row],
-    };
-    let project = state.store.create_project(new, &operator.by(at)).await?;
+    let by = operator.by(at);
+    let made =
+        state.store.make_project(&state.keyring, &state.hasher, name, environment, &by).await?;
+    let MadeProject { project, secret_key, publishable_key } = made;
     state.origins.forget();
     answer::json(&Created {
         id: &project.id,
         name: &project.name,
         environment: project.environment,
-        secret_key: secret.as_str(),
-        publishable_key: publishable.as_str(),
+        secret_key: secret_key.as_str(),
+        publishable_key: publishable_key.as_str(),
         created_at: project.created_at,
     })
 }

@@ -1,9 +1,9 @@
 //! Tokens of a project: found by their digest, listed by their hint.
 
 use byok_domain::audit::Action;
-use byok_domain::credential::{ApiKey, ApiKeyKind};
+use byok_domain::credential::{ApiKey, ApiKeyKind, Environment};
 use byok_domain::{ApiKeyId, KeyHint, ProjectId, RefId, Timestamp};
-use byok_vault::{AuditKey, TokenDigest};
+use byok_vault::{AuditKey, Token, TokenDigest, TokenHasher, random_bytes};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
     IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -33,6 +33,28 @@ pub struct NewApiKey {
     pub digest: TokenDigest,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+}
+
+impl NewApiKey {
+    /// A new token, with what is to be kept of it: for no single customer, and for good.
+    pub fn mint(
+        hasher: &TokenHasher,
+        kind: ApiKeyKind,
+        environment: Environment,
+        name: &str,
+    ) -> (Token, Self) {
+        let token = Token::mint(kind.token_prefix(environment));
+        let row = Self {
+            id: ApiKeyId::from_random(u128::from_be_bytes(random_bytes())),
+            kind,
+            name: name.to_owned(),
+            ref_id: None,
+            hint: token.hint(),
+            digest: hasher.digest(token.as_str()),
+            expires_at: None,
+        };
+        (token, row)
+    }
 }
 
 /// A token, as it is listed.

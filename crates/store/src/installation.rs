@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use byok_domain::credential::Environment;
 use byok_vault::{AuditKey, Keyring, SealedRoot, TokenHasher, VaultError};
 use thiserror::Error;
 
-use crate::{Database, KeyringCheck, Store, StoreError};
+use crate::{By, Database, KeyringCheck, MadeProject, Store, StoreError};
 
 /// The name of the secret that tokens are hashed with.
 const TOKEN_PEPPER: &str = "token-pepper";
@@ -108,6 +109,19 @@ impl Installation {
             keyring: Arc::new(keyring),
             hasher: Arc::new(TokenHasher::new(pepper)),
         }
+    }
+
+    /// Makes a project: see [`Store::make_project`].
+    ///
+    /// # Errors
+    /// As [`Store::create_project`].
+    pub async fn make_project(
+        &self,
+        name: String,
+        environment: Environment,
+        by: &By,
+    ) -> Result<MadeProject, StoreError> {
+        self.store.make_project(&self.keyring, &self.hasher, name, environment, by).await
     }
 
     /// Whether the keyring holds every key that the stored data needs. Changes nothing.
