@@ -7,6 +7,7 @@ mod commands;
 mod egress;
 mod envelope;
 mod faults;
+mod https;
 mod keys;
 mod kill;
 mod leaving;

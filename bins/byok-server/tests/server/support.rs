@@ -9,6 +9,7 @@ mod reply;
 mod request;
 mod scratch;
 mod server;
+pub(crate) mod tls;
 mod wait;
 
 pub(crate) use database::replace_in_database;
