@@ -57,6 +57,10 @@ where
         loop {
             if finish && !finishing {
                 finishing = true;
+                // Nobody to say goodbye to yet.
+                if client.phase.is_fresh() {
+                    return Poll::Ready(());
+                }
                 streams.leave();
                 connection.as_mut().graceful_shutdown();
             }

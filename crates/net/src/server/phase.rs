@@ -63,6 +63,11 @@ impl Phase {
         self.enter(FRESH);
     }
 
+    /// Whether nothing has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.step.load(Relaxed) == FRESH
+    }
+
     /// The service has the request.
     pub(super) fn serve(&self) {
         self.enter(BUSY);

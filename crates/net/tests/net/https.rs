@@ -164,11 +164,13 @@ async fn a_stop_finishes_open_streams() {
     let mut first = [0; 1];
     http1.read_exact(&mut first).await.expect("an answer");
     let mut shaking = trial.dial().await;
+    let mut fresh = trial.dial_tls(pair.client(TLS13, &["h2"])).await.expect("a handshake");
 
     trial.server.shutdown();
     let started = Instant::now();
     let mut rest = Vec::new();
     let _ = soon("the close", shaking.read_to_end(&mut rest)).await;
+    let _ = soon("the close", fresh.read_to_end(&mut rest)).await;
     assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
     assert_eq!(text(pieces).await, "piece".repeat(19));
     let mut rest = String::new();
