@@ -29,10 +29,12 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 8] = [
+const DRIVERS: [&str; 10] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
+    "anthropic_client.py",
+    "anthropic_client.mjs",
     "ai_sdk.mjs",
     "raw_http.py",
     "operator_work.py",

@@ -86,8 +86,8 @@ export async function manage(method, path, body) {
 }
 
 /** Connects a customer's provider key. */
-export const connect = (refId, providerKey = PROVIDER_KEY) =>
-  manage("POST", "/keys/connect", { provider: "openai", refId, providerKey });
+export const connect = (refId, providerKey = PROVIDER_KEY, provider = "openai") =>
+  manage("POST", "/keys/connect", { provider, refId, providerKey });
 
 /** The call's row in the log; it is written behind the answer, so it may take a moment. */
 export async function logRow(requestId) {
@@ -128,12 +128,13 @@ export async function witness() {
 }
 
 /** Fails unless the provider got the customer's key, once, and nothing of ours. */
-export function arrivedClean(exchange, key = PROVIDER_KEY) {
-  const sent = exchange.headers.filter(([name]) => name === "authorization").map(([, value]) => value);
-  same(sent, [`Bearer ${key}`], "Authorization upstream");
+export function arrivedClean(exchange, key = PROVIDER_KEY, keyHeader = "authorization") {
+  const sent = exchange.headers.filter(([name]) => name === keyHeader).map(([, value]) => value);
+  same(sent, [keyHeader === "authorization" ? `Bearer ${key}` : key], `${keyHeader} upstream`);
   for (const [name, value] of exchange.headers) {
     holds(!name.startsWith("x-byo-"), `${name} reached the provider`);
-    holds(!["x-api-key", "api-key", "x-goog-api-key", "cookie"].includes(name), `${name} reached the provider`);
+    const credentials = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
+    holds(name === keyHeader || !credentials.includes(name), `${name} reached the provider`);
     holds(!/byo_(sk|pk|ck)_/.test(value), `our token reached the provider in ${name}`);
   }
   holds(!/byo_(sk|pk|ck)_/.test(exchange.request.toString("latin1")), "our token reached the provider in the body");
