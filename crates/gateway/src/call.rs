@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, Project, UsableKey};
 use crate::headers;
 use crate::multipart::{FieldScan, boundary};
 use crate::named_objects::Named;
+use crate::query;
 use crate::request::{Call, CallBody};
 use crate::upload::{Learned, Upload};
 
@@ -67,7 +68,9 @@ impl Gateway {
         let request = {
             let config = &key.stored.config;
             let path = call.provider.path(&call.route, outgoing.model.as_deref(), config)?;
-            let path = match &call.query {
+            let query =
+                call.query.as_deref().and_then(|query| query::upstream(call.provider, query));
+            let path = match query {
                 Some(query) if path.contains('?') => Cow::Owned(format!("{path}&{query}")),
                 Some(query) => Cow::Owned(format!("{path}?{query}")),
                 None => path,

@@ -22,6 +22,7 @@ mod masking;
 pub mod multipart;
 mod named_objects;
 mod prefixed;
+mod query;
 mod remembered;
 mod request;
 mod upload;

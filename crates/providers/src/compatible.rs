@@ -87,6 +87,10 @@ impl Provider for Compatible {
         OpenAi.forwards_header(name) || self.of.forwards_header(name)
     }
 
+    fn withholds_parameter(&self, name: &str) -> bool {
+        self.of.withholds_parameter(name)
+    }
+
     fn validation(&self, config: &ProviderConfig) -> ValidationCall {
         self.of.validation(config)
     }

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
+use crate::google::Google;
 use crate::media_type::MediaType;
 use crate::mistral::Mistral;
 use crate::openai::OpenAi;
@@ -85,6 +86,12 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Request headers of the caller that may go upstream, beyond those every provider takes.
     fn forwards_header(&self, name: &str) -> bool;
+
+    /// Whether a query parameter of that name carries a credential of the caller's: it stays here.
+    fn withholds_parameter(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 
     /// The cheapest call that proves a key.
     fn validation(&self, config: &ProviderConfig) -> ValidationCall;
@@ -256,7 +263,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic, &Bedrock, &Mistral]
+    &[&OpenAi, &Anthropic, &Google, &Bedrock, &Mistral]
 }
 
 /// The provider of that name.
