@@ -5,6 +5,8 @@ mod payload;
 mod reader;
 mod routes;
 
+pub(crate) use routes::decoded;
+
 use std::borrow::Cow;
 
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
