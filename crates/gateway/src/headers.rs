@@ -52,6 +52,7 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             | "x-debug-trace-id"
             | "x-amzn-requestid"
             | "x-amzn-errortype" => {
+            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id" => {
                 headers.insert(name.clone(), value.clone());
             }
             other if is_rate_limit(other) || other.starts_with("x-amzn-bedrock-") => {

@@ -5,8 +5,6 @@ mod payload;
 mod reader;
 mod routes;
 
-pub(crate) use routes::decoded;
-
 use std::borrow::Cow;
 
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
