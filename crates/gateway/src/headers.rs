@@ -81,6 +81,7 @@ const HARMLESS: [&str; 8] = [
     "text/event-stream",
     "application/vnd.amazon.eventstream",
     "application/x-ndjson",
+    "application/stream+json",
     "application/jsonl",
     "application/x-jsonl",
     "text/plain",

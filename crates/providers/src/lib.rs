@@ -8,6 +8,7 @@
 
 mod anthropic;
 mod bedrock;
+mod cohere;
 mod compatible;
 mod config_fields;
 mod google;

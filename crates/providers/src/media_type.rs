@@ -11,6 +11,8 @@ pub enum MediaType {
     Events,
     /// `application/vnd.amazon.eventstream`: frames of events.
     AwsEvents,
+    /// `application/stream+json`: a line for each event.
+    EventLines,
     /// `text/html`: where an API should answer, a proxy's or a host's error page.
     Page,
     /// Anything else, or nothing.
@@ -20,7 +22,7 @@ pub enum MediaType {
 impl MediaType {
     /// Whether the body is a stream of events.
     pub fn is_events(self) -> bool {
-        matches!(self, Self::Events | Self::AwsEvents)
+        matches!(self, Self::Events | Self::AwsEvents | Self::EventLines)
     }
 
     /// What `headers` announce.
@@ -28,7 +30,9 @@ impl MediaType {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Other };
         let essence = essence(value);
         let ends = essence.len().checked_sub(b"+json".len()).map(|at| &essence[at..]);
-        if essence.eq_ignore_ascii_case(b"application/json")
+        if essence.eq_ignore_ascii_case(b"application/stream+json") {
+            Self::EventLines
+        } else if essence.eq_ignore_ascii_case(b"application/json")
             || ends.is_some_and(|end| end.eq_ignore_ascii_case(b"+json"))
         {
             Self::Json
@@ -61,6 +65,7 @@ mod tests {
             ("application/json", MediaType::Json),
             ("Application/JSON; charset=utf-8", MediaType::Json),
             ("application/problem+json", MediaType::Json),
+            ("application/stream+json", MediaType::EventLines),
             ("text/event-stream;charset=utf-8", MediaType::Events),
             ("application/vnd.amazon.eventstream", MediaType::AwsEvents),
             (" text/html ", MediaType::Page),

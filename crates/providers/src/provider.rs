@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
 use crate::google::Google;
+use crate::cohere::Cohere;
 use crate::media_type::MediaType;
 use crate::mistral::Mistral;
 use crate::openai::OpenAi;
@@ -263,7 +264,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic, &Google, &Bedrock, &Mistral]
+    &[&OpenAi, &Anthropic, &Google, &Bedrock, &Cohere, &Mistral]
 }
 
 /// The provider of that name.
