@@ -53,6 +53,8 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             | "x-amzn-requestid"
             | "x-amzn-errortype" => {
             "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id" => {
+            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id"
+            | "x-amzn-requestid" | "x-amzn-errortype" => {
                 headers.insert(name.clone(), value.clone());
             }
             other if is_rate_limit(other) || other.starts_with("x-amzn-bedrock-") => {
