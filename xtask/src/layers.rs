@@ -77,6 +77,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("hyper", &["byok-net"]),
     ("hyper-util", &["byok-net"]),
     ("ring", &["byok-vault"]),
+    ("aws-sigv4", &["byok-providers"]),
+    ("aws-credential-types", &["byok-providers"]),
     ("sea-orm", &["byok-store"]),
     ("sea-orm-migration", &["byok-store", "byok-migrations"]),
     ("axum", &["byok-api"]),

@@ -96,7 +96,7 @@ mod tests {
         ] {
             let mut config = ProviderConfig::default();
             fields.iter().for_each(|(field, value)| config.set(field, *value));
-            let named: Vec<String> = check(&config).into_iter().map(|e| e.field.into()).collect();
+            let named: Vec<String> = check(&config).into_iter().map(|e| e.field).collect();
             let expected: Vec<_> = wrong.iter().map(|f| format!("providerConfig.{f}")).collect();
             assert_eq!(named, expected, "{fields:?}");
         }

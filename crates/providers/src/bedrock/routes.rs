@@ -44,21 +44,16 @@ pub(super) fn envelope(operation: &str) -> Option<Route> {
 pub(super) fn drop_in(method: &Method, path: &str) -> Route {
     let path = format!("/{path}");
     let known = (method == Method::POST).then(|| operation(&path)).flatten();
-    let listed = *method == Method::GET && path == "/foundation-models";
     // A signature covers the body, so that one has to be there whole; all of Bedrock speaks JSON.
     let posted = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    let other = if listed {
-        op("foundation-models", BodyKind::Opaque)
-    } else {
-        op("other", if posted { BodyKind::Json } else { BodyKind::Opaque })
-    };
+    let body = if posted { BodyKind::Json } else { BodyKind::Opaque };
     Route {
-        operation: known.unwrap_or(other),
+        operation: known.unwrap_or(op("other", body)),
         method: method.clone(),
         path: Cow::Owned(path),
         object: None,
         makes: None,
-        known: known.is_some() || listed,
+        known: known.is_some(),
     }
 }
 
@@ -84,10 +79,7 @@ pub(super) fn path<'r>(
     route: &'r Route,
     model: Option<&str>,
 ) -> Result<Cow<'r, str>, PayloadError> {
-    if !route.known
-        || operation(&route.path).is_some()
-        || route.operation.name == "foundation-models"
-    {
+    if !route.known || operation(&route.path).is_some() {
         return Ok(Cow::Borrowed(&route.path));
     }
     let model = model.ok_or_else(|| {
@@ -138,7 +130,7 @@ mod tests {
                 BodyKind::Json,
             ),
             (Method::POST, "model/a%2Fb/count-tokens", "countTokens", true, BodyKind::Json),
-            (Method::GET, "foundation-models", "foundation-models", true, BodyKind::Opaque),
+            (Method::GET, "foundation-models", "other", false, BodyKind::Opaque),
             (Method::GET, "model/m/converse", "other", false, BodyKind::Opaque),
             (Method::POST, "model/m/converse/x", "other", false, BodyKind::Json),
             (Method::POST, "model/converse", "other", false, BodyKind::Json),
