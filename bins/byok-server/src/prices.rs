@@ -93,7 +93,7 @@ fn others(prices: &Prices) -> String {
     let rest: Vec<_> = prices.rates().filter(|(field, _)| !has_column(field)).collect();
     match rest.as_slice() {
         [] => "-".to_owned(),
-        [few @ ..] if few.len() <= 2 => {
+        few if few.len() <= 2 => {
             let few: Vec<_> = few.iter().map(|(field, price)| format!("{field} {price}")).collect();
             few.join(", ")
         }

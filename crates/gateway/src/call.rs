@@ -151,9 +151,6 @@ impl Gateway {
             return Err(CallError::Redirect(call.provider.display_name()));
         }
         let mut reader = call.provider.reader_beside(&call.route, media, response.headers());
-        if let (Some(kind), Some(record)) = (call.route.makes, open_call.record_mut()) {
-            reader = self.made.noting(reader, record, kind);
-        let mut reader = call.provider.reader(&call.route, media);
         if let (Some(named), Some(record)) =
             (Named::in_answer(&call.route, owned), open_call.record_mut())
         {

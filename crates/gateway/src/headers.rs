@@ -52,9 +52,6 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             | "x-debug-trace-id"
             | "x-amzn-requestid"
             | "x-amzn-errortype" => {
-            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id" => {
-            "request-id" | "apim-request-id" | "mistral-correlation-id" | "x-debug-trace-id"
-            | "x-amzn-requestid" | "x-amzn-errortype" => {
                 headers.insert(name.clone(), value.clone());
             }
             other if is_rate_limit(other) || other.starts_with("x-amzn-bedrock-") => {
@@ -78,7 +75,7 @@ fn is_rate_limit(name: &str) -> bool {
 const ANTHROPIC_LIMITS: [&str; 3] =
     ["anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-"];
 
-const HARMLESS: [&str; 8] = [
+const HARMLESS: [&str; 9] = [
     "application/json",
     "text/event-stream",
     "application/vnd.amazon.eventstream",

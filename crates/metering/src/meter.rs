@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use byok_domain::pricing::{PriceBook, PriceTable, Priced};
-use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage, call::ProviderObject};
-use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage};
 
 use crate::journal::{JournalFull, Receipt};

@@ -144,7 +144,7 @@ impl Provider for Bedrock {
             MediaType::AwsEvents => Box::new(stream::Stream::new(!route.known)),
             // Other APIs of the same host, called by paths that are not known here.
             MediaType::Events => OpenAi.reader(route, media),
-            MediaType::Json | MediaType::Page | MediaType::Other => {
+            MediaType::Json | MediaType::EventLines | MediaType::Page | MediaType::Other => {
                 Box::new(document::Document::new(route, headers))
             }
         }

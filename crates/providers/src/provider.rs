@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
-use crate::google::Google;
 use crate::cohere::Cohere;
+use crate::google::Google;
 use crate::media_type::MediaType;
 use crate::mistral::Mistral;
 use crate::openai::OpenAi;

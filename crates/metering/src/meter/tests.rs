@@ -15,7 +15,6 @@ fn closed(asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> 
         overrides: Arc::new(PriceTable::parse(OVERRIDES).expect("good prices")),
         presumed: None,
         request_bytes: 0,
-        makes: None,
         started: Instant::now(),
     };
     let fresh = CallRecord {
