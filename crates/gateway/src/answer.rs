@@ -88,11 +88,11 @@ impl AnswerBody {
         Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken, over, drains })))
     }
 
-    /// Takes in a body of which all has come, so that it goes out in one piece with its head, and
-    /// only once it is recorded.
+    /// Takes in a document of which all has come, so that it goes out in one piece with its head,
+    /// and only once it is recorded.
     ///
     /// # Errors
-    /// When it cannot be recorded.
+    /// When it cannot be recorded, or is no whole document.
     pub(crate) async fn settled(mut self) -> Result<Self, AnswerError> {
         let mut whole = Bytes::new();
         while !self.is_end_stream()

@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use byok_domain::{AnswerReader, ClientGone, ErrorClass, Findings, KeySource, RequestId};
 use byok_metering::meter::{Closed, OpenCall};
-use byok_metering::tap::Tap;
-use byok_net::ReceiveBody;
+use byok_metering::tap::{Tap, TapError};
+use byok_net::{ReceiveBody, ReceiveError};
 use byok_providers::{HideUsageChunk, MediaType, Provider};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
@@ -83,11 +83,17 @@ impl Answering {
         let hide = hide.filter(|_| events);
         // Only these tell usage: of another answer nothing would be learnt by reading on.
         let drains = self.client_gone == ClientGone::Drain && (events || json);
+        let provider = self.provider;
         let mut answer = self.finish(head.status, passed, json, None, |secret| {
             AnswerBody::relayed(tap, hide, Masking::new(secret), drains)
         });
-        if over {
-            answer.body = answer.body.settled().await.map_err(|_| CallError::Unavailable)?;
+        if over && judged {
+            answer.body = answer.body.settled().await.map_err(|error| {
+                match error.downcast_ref::<TapError<ReceiveError>>() {
+                    Some(TapError::Unrecorded) => CallError::Unavailable,
+                    _ => CallError::Broken(provider.display_name()),
+                }
+            })?;
         }
         Ok(answer)
     }
