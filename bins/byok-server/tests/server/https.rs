@@ -125,6 +125,12 @@ async fn http2_needs_no_tls_for_a_call_and_its_stream() {
     let (status, answer) = call(&mut caller, &server).await;
     assert!(status == 200 && answer.contains("Hello there."), "{status} {answer}");
 
+    let mut long = chat();
+    long["user"] = "x".repeat(33 << 20).into();
+    let refused = caller.post(&server, "/v1/chat/completions", &long).await;
+    assert_eq!(refused.status(), 413);
+    assert!(whole(refused).await.contains("body_too_large"));
+
     let gate = Gate::new();
     let (first, second) = ("data: {\"choices\":[]}\n\n", "data: [DONE]\n\n");
     let events = Answer::events([first, second]).hold_at(first.len() as u64, &gate);
