@@ -1,5 +1,6 @@
 //! From the head of the provider's answer to the answer on its way to the caller.
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -94,6 +95,9 @@ impl Answering {
                     _ => CallError::Broken(provider.display_name()),
                 }
             })?;
+        if over {
+            let settled = answer.body.settled().await;
+            answer.body = settled.map_err(|error| unsettled(provider.display_name(), &*error))?;
         }
         Ok(answer)
     }
@@ -163,6 +167,14 @@ impl Answering {
             refusal,
             body: body(self.secret),
         }
+    }
+}
+
+/// Why an answer that is there already is not passed on: only a missing record is our own failure.
+fn unsettled(provider: &'static str, error: &(dyn Error + Send + Sync + 'static)) -> CallError {
+    match error.downcast_ref::<TapError<ReceiveError>>() {
+        Some(TapError::Upstream(_) | TapError::Incomplete) => CallError::Broken(provider),
+        Some(TapError::Unrecorded) | None => CallError::Unavailable,
     }
 }
 
