@@ -26,7 +26,7 @@ impl MigrationTrait for Change {
         sqlite::execute(
             manager,
             &["CREATE INDEX calls_without_price ON calls (project_id, id) \
-                WHERE cost_pico IS NULL AND total_tokens IS NOT NULL"],
+                WHERE cost_pico IS NULL AND (total_tokens IS NOT NULL OR usage_detail IS NOT NULL)"],
         )
         .await
     }

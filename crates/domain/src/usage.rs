@@ -132,6 +132,18 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input_total().saturating_add(self.output)
     }
+
+    /// Whether it is told in tokens. One that is told in seconds, characters, pages or the like
+    /// says nothing of tokens, not that there were none.
+    pub fn is_in_tokens(&self) -> bool {
+        let otherwise = self.audio_millis > 0
+            || self.characters > 0
+            || self.search_units > 0
+            || self.pages > 0
+            || self.images_in > 0
+            || self.images_out > 0;
+        self.total() > 0 || !otherwise
+    }
 }
 
 /// Whether the end of the answer was in what has been read.
@@ -174,5 +186,30 @@ pub trait AnswerReader: Send {
     /// told the rest; none in most answers.
     fn objects(&mut self) -> Vec<ProviderObject> {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_in_other_units_says_nothing_of_tokens_unless_it_tells_them_too() {
+        let none = Usage::default();
+        for (usage, expected) in [
+            (none, true),
+            (Usage { output: 1, ..none }, true),
+            (Usage { cache_write_1h: 1, ..none }, true),
+            (Usage { audio_millis: 9_000, ..none }, false),
+            (Usage { characters: 12, ..none }, false),
+            (Usage { search_units: 1, ..none }, false),
+            (Usage { pages: 3, ..none }, false),
+            (Usage { images_in: 1, ..none }, false),
+            (Usage { images_out: 1, ..none }, false),
+            (Usage { images_out: 1, input: 4, ..none }, true),
+            (Usage { web_searches: 1, ..none }, true),
+        ] {
+            assert_eq!(usage.is_in_tokens(), expected, "{usage:?}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use byok_domain::money::decimal_usd;
 use byok_domain::pricing::Priced;
 use byok_domain::{PicoUsd, ProjectId, ProviderId, Timestamp, Usage};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Value,
 };
 
 use crate::audit::Metadata;
@@ -198,7 +199,11 @@ fn without_price(project: &ProjectId) -> sea_orm::Select<Entity> {
     Entity::find()
         .filter(Column::ProjectId.eq(project.as_str()))
         .filter(Column::CostPico.is_null())
-        .filter(Column::TotalTokens.is_not_null())
+        .filter(
+            Condition::any()
+                .add(Column::TotalTokens.is_not_null())
+                .add(Column::UsageDetail.is_not_null()),
+        )
 }
 
 fn unpriced(row: &Model) -> Result<Unpriced, StoreError> {

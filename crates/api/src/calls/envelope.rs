@@ -238,7 +238,8 @@ impl Body for EnvelopeBody {
 
 fn tail(empty: bool, summary: Summary) -> String {
     let data = if empty { "null" } else { "" };
-    let usage = summary.usage.map_or_else(|| "null".to_owned(), |usage| usage_json(&usage));
+    let in_tokens = summary.usage.filter(Usage::is_in_tokens);
+    let usage = in_tokens.map_or_else(|| "null".to_owned(), |usage| usage_json(&usage));
     let cost = summary.cost.map_or_else(|| "null".to_owned(), |cost| cost.to_string());
     format!(r#"{data},"usage":{usage},"costUsd":{cost}}}"#)
 }

@@ -56,7 +56,9 @@ pub(super) async fn insert_each<'a>(
 
 fn fill(record: &CallRecord, values: &mut Vec<Value>) {
     let usage = record.usage.as_ref();
-    let tokens = |count: fn(&Usage) -> u64| Value::from(usage.map(|usage| integer(count(usage))));
+    let in_tokens = usage.filter(|usage| usage.is_in_tokens());
+    let tokens =
+        |count: fn(&Usage) -> u64| Value::from(in_tokens.map(|usage| integer(count(usage))));
     values.extend([
         record.project.as_str().into(),
         record.id.as_bytes().to_vec().into(),

@@ -26,10 +26,10 @@ const OF_CALLS: &str = "1 AS requests, \
     COALESCE(cost_pico, 0) / 1000000000000 AS cost_usd, \
     COALESCE(cost_pico, 0) % 1000000000000 AS cost_pico, \
     CASE WHEN cost_pico IS NULL THEN 0 ELSE 1 END AS priced_requests, \
-    CASE WHEN total_tokens IS NOT NULL AND cost_pico IS NULL THEN 1 ELSE 0 END \
-        AS unpriced_requests, \
+    CASE WHEN (total_tokens IS NOT NULL OR usage_detail IS NOT NULL) AND cost_pico IS NULL \
+        THEN 1 ELSE 0 END AS unpriced_requests, \
     CASE WHEN cost_pico IS NULL THEN COALESCE(total_tokens, 0) ELSE 0 END AS unpriced_tokens, \
-    CASE WHEN total_tokens IS NULL AND model IS NOT NULL \
+    CASE WHEN total_tokens IS NULL AND usage_detail IS NULL AND model IS NOT NULL \
         AND (error IS NULL OR error IN ('truncated', 'client_closed')) THEN 1 ELSE 0 END \
         AS unknown_usage_requests FROM calls";
 

@@ -1,6 +1,6 @@
 //! The request log: filtered, paged, exported.
 
-use byok_domain::{CallRecord, ErrorClass, KeySource, ProjectId, ProviderId, RequestId};
+use byok_domain::{CallRecord, ErrorClass, KeySource, ProjectId, ProviderId, RequestId, Usage};
 use byok_store::{Call, CallFilter, CallRange, UsageFilter};
 
 use crate::support::{Rig, at, call, ref_id, request_id};
@@ -23,6 +23,39 @@ async fn filled() -> (Rig, ProjectId, Vec<CallRecord>) {
     rig.apply(&records).await;
     records.sort_by_key(|record| std::cmp::Reverse(record.id));
     (rig, project, records)
+}
+
+#[tokio::test]
+async fn usage_that_is_not_told_in_tokens_leaves_them_unknown() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let of = |n, usage| CallRecord { usage, cost: None, ..call(&project, "c", n) };
+    rig.apply(&[
+        of(1, Some(Usage { audio_millis: 9_000, ..Usage::default() })),
+        of(2, Some(Usage { characters: 12, ..Usage::default() })),
+        of(3, Some(Usage::default())),
+        of(4, None),
+    ])
+    .await;
+    let mut export = rig.store.export_calls(&project, &CallFilter::default());
+    let calls = export.next_page().await.unwrap().unwrap();
+    let tokens = |call: &Call| {
+        [
+            call.input_tokens,
+            call.output_tokens,
+            call.total_tokens,
+            call.cache_read_tokens,
+            call.cache_write_tokens,
+            call.reasoning_tokens,
+        ]
+    };
+    let told: Vec<_> = calls.iter().map(tokens).collect();
+    assert_eq!(told, [[None; 6], [None; 6], [Some(0); 6], [None; 6]]);
+    // What they used is known all the same: whole hours and single calls agree on that.
+    for filter in [UsageFilter::default(), UsageFilter { since: Some(at(1)), ..<_>::default() }] {
+        let sums = rig.store.usage(&project, &filter).await.unwrap().totals;
+        assert_eq!((sums.unpriced_requests, sums.unknown_usage_requests), (3, 1), "{filter:?}");
+    }
 }
 
 fn filters() -> Vec<CallFilter> {

@@ -25,6 +25,8 @@ async fn filled() -> (Rig, ProjectId, Vec<CallRecord>) {
                 reasoning: (n % 5) as u64,
                 ..Usage::default()
             };
+            let spoken = Usage { audio_millis: 1_500, ..Usage::default() };
+            let used = if n % 10 == 1 { spoken } else { used };
             let error = match n % 11 {
                 0 => Some(ErrorClass::Truncated),
                 1 => Some(ErrorClass::ClientClosed),
