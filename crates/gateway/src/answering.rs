@@ -89,13 +89,6 @@ impl Answering {
             AnswerBody::relayed(tap, hide, Masking::new(secret), drains)
         });
         if over && judged {
-            answer.body = answer.body.settled().await.map_err(|error| {
-                match error.downcast_ref::<TapError<ReceiveError>>() {
-                    Some(TapError::Unrecorded) => CallError::Unavailable,
-                    _ => CallError::Broken(provider.display_name()),
-                }
-            })?;
-        if over {
             let settled = answer.body.settled().await;
             answer.body = settled.map_err(|error| unsettled(provider.display_name(), &*error))?;
         }
