@@ -126,7 +126,7 @@ impl Provider for Anthropic {
     }
 
     fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
-        reader::reader(route, media.is_events())
+        reader::reader(route, media == MediaType::Events)
     }
 }
 

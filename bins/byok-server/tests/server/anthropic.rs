@@ -131,6 +131,25 @@ fn a_stream_passes_as_it_is_and_is_counted_in_both_families() {
 }
 
 #[test]
+fn fast_mode_and_inference_in_the_united_states_are_charged_for() {
+    let (provider, server) = serving();
+    for (served, cost) in [
+        // 1000·5 + 100·25 = 7500 millionths at claude-opus-4-8's prices.
+        (json!({"speed": "standard", "inference_geo": "global"}), 0.0075),
+        (json!({"speed": "fast"}), 0.015),
+        (json!({"inference_geo": "us"}), 0.00825),
+        (json!({"speed": "fast", "inference_geo": "us"}), 0.0165),
+    ] {
+        let mut usage = json!({"input_tokens": 1000, "output_tokens": 100});
+        usage.as_object_mut().expect("an object").extend(served.as_object().expect("one").clone());
+        let answer = json!({"type": "message", "model": "claude-opus-4-8", "usage": usage});
+        provider.answer_next(Answer::json(200, &answer));
+        let reply = messages(&server, false).send();
+        assert_eq!(server.row(&reply)["costUsd"], json!(cost), "{served}");
+    }
+}
+
+#[test]
 fn the_envelope_holds_the_providers_bytes_and_says_what_was_used_and_paid() {
     let (provider, server) = serving();
     provider.take_requests();

@@ -14,6 +14,8 @@ pub(crate) struct Report {
     output_tokens_details: Option<Thinking>,
     server_tool_use: Option<ServerTools>,
     service_tier: Option<String>,
+    speed: Option<String>,
+    inference_geo: Option<String>,
     iterations: Option<Vec<Tokens>>,
 }
 
@@ -61,6 +63,8 @@ impl Report {
         take(&mut self.output_tokens_details, later.output_tokens_details);
         take(&mut self.server_tool_use, later.server_tool_use);
         take(&mut self.service_tier, later.service_tier);
+        take(&mut self.speed, later.speed);
+        take(&mut self.inference_geo, later.inference_geo);
         take(&mut self.iterations, later.iterations);
     }
 
@@ -80,6 +84,8 @@ impl Report {
         let searches = self.server_tool_use.unwrap_or_default().web_search_requests;
         usage.web_searches = searches.or_zero();
         usage.tier = self.service_tier.as_deref().map(service_tier).unwrap_or_default();
+        usage.fast = self.speed.as_deref() == Some("fast");
+        usage.us_only = self.inference_geo.as_deref() == Some("us");
         Some(usage)
     }
 }
@@ -179,6 +185,34 @@ mod tests {
         };
         assert_eq!(usage(&wire), Some(expected));
         assert_eq!((expected.input_total(), expected.total()), (510, 552));
+    }
+
+    #[test]
+    fn what_was_served_counts_not_what_else_there_is() {
+        for (served, tier, fast, us_only) in [
+            (json!({"service_tier": "batch"}), ServiceTier::Batch, false, false),
+            (json!({"speed": "fast", "inference_geo": "us"}), ServiceTier::Standard, true, true),
+            (
+                json!({"speed": "standard", "inference_geo": "global"}),
+                ServiceTier::Standard,
+                false,
+                false,
+            ),
+            (
+                json!({"service_tier": "new", "speed": "slow", "inference_geo": "eu"}),
+                ServiceTier::Standard,
+                false,
+                false,
+            ),
+            (json!({"service_tier": null, "speed": null}), ServiceTier::Standard, false, false),
+        ] {
+            let mut wire = json!({"input_tokens": 1, "output_tokens": 1});
+            wire.as_object_mut()
+                .expect("an object")
+                .extend(served.as_object().expect("an object").clone());
+            let usage = usage(&wire).expect("usage");
+            assert_eq!((usage.tier, usage.fast, usage.us_only), (tier, fast, us_only), "{wire}");
+        }
     }
 
     #[test]
