@@ -1,7 +1,6 @@
 //! Anthropic: messages, token counts, models, message batches and files.
 
 mod classify;
-mod file_ids;
 mod reader;
 mod routes;
 mod usage;
@@ -15,9 +14,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::compatible::Compatible;
 use crate::media_type::MediaType;
+use crate::named_texts::named_texts;
 use crate::openai::OpenAi;
 use crate::provider::{
-    OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
+    ObjectRef, OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall,
+    Verdict,
 };
 
 /// Anthropic's wire. Facts and sources: <https://platform.claude.com/docs/en/api>.
@@ -79,7 +80,8 @@ impl Provider for Anthropic {
     }
 
     fn prepare(&self, route: &Route, body: Bytes, _: bool) -> Result<Payload, PayloadError> {
-        let objects = file_ids::named_in(&body)?;
+        let files = named_texts(&body, &["file_id"])?;
+        let objects = files.into_iter().map(|id| ObjectRef { kind: "file", id }).collect();
         // Model and stream are named as in OpenAI's payloads, and nothing has to be asked for.
         let payload = OpenAi.prepare(route, body, false)?;
         Ok(Payload { objects, ..payload })

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use serde_json::json;
 
 use crate::compatible::Compatible;
+use crate::config_fields;
 use crate::media_type::MediaType;
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
@@ -51,13 +52,10 @@ impl Provider for Google {
     }
 
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
-        let unknown = config.iter().filter(|(field, _)| *field != "baseUrl");
-        unknown
-            .map(|(field, _)| {
-                let path = format!("providerConfig.{field}");
-                FieldError::new(path, "is not a field of google; use baseUrl, or nothing")
-            })
-            .collect()
+        let mut errors = config_fields::unknown(config, "google", &["baseUrl"]);
+        let address = "https://generativelanguage.googleapis.com";
+        errors.extend(config_fields::base_url_too_long(config, &["/v1", "/v1beta"], address));
+        errors
     }
 
     fn envelope(&self, operation: &str) -> Option<Route> {
@@ -165,8 +163,9 @@ mod tests {
     use super::*;
 
     fn config(fields: &[(&str, &str)]) -> ProviderConfig {
-        let text = serde_json::Value::from_iter(fields.iter().copied());
-        serde_json::from_value(text).expect("a configuration")
+        let mut config = ProviderConfig::default();
+        fields.iter().for_each(|(field, value)| config.set(field, *value));
+        config
     }
 
     #[test]
@@ -202,6 +201,8 @@ mod tests {
     fn a_configuration_may_hold_an_address_only() {
         assert!(Google.check_config(&config(&[("baseUrl", "https://gemini.example")])).is_empty());
         let errors = Google.check_config(&config(&[("region", "eu"), ("project", "p")]));
+        let with_path = Google.check_config(&config(&[("baseUrl", "https://g.example/v1beta/")]));
+        assert!(with_path[0].message.contains("leave `/v1beta` out"), "{with_path:?}");
         let fields: Vec<_> = errors.iter().map(|error| &*error.field).collect();
         assert_eq!(fields, ["providerConfig.project", "providerConfig.region"]);
     }

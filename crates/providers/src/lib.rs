@@ -17,6 +17,7 @@ mod json_paths;
 mod key_format;
 mod media_type;
 mod mistral;
+mod named_texts;
 mod openai;
 mod provider;
 mod rate_limits;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::routes;
+use crate::named_texts::named_texts;
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
 
 /// The longest model name that is put into a path, in bytes.
@@ -20,8 +21,6 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
-    #[serde(borrow, rename = "cachedContent", alias = "cached_content")]
-    cached_content: Option<&'a RawValue>,
 }
 
 pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadError> {
@@ -33,13 +32,7 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
     let written = string(fields.model);
     let written = written.as_deref().map(plain);
     let model = routes::model(&route.path).or(written).map(Arc::from);
-    let objects = string(fields.cached_content)
-        .map(|name| {
-            let id = name.strip_prefix("cachedContents/").unwrap_or(&name).to_owned();
-            ObjectRef { kind: "cachedContent", id }
-        })
-        .into_iter()
-        .collect();
+    let objects = objects(&body)?;
     let streams = routes::streams(&route.operation)
         || route.operation.name == "interactions"
             && fields.stream.is_some_and(|raw| raw.get() == "true");
@@ -52,6 +45,25 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
         None => vec![body],
     };
     Ok(Payload { pieces, model, stream: streams, hide_usage: false, presumed: None, objects })
+}
+
+/// The files and cached contents that a payload names, in either of the spellings that Google
+/// takes. Addresses of files that lie elsewhere are none of them.
+fn objects(body: &[u8]) -> Result<Vec<ObjectRef>, PayloadError> {
+    let texts = named_texts(
+        body,
+        &["fileUri", "file_uri", "fileName", "file_name", "cachedContent", "cached_content"],
+    )?;
+    let object = |text: String| {
+        let (folder, id) = text.trim_end_matches('/').rsplit_once('/')?;
+        let kind = match folder.rsplit('/').next()? {
+            "files" => "file",
+            "cachedContents" => "cachedContent",
+            _ => return None,
+        };
+        Some(ObjectRef { kind, id: id.to_owned() })
+    };
+    Ok(texts.into_iter().filter_map(object).collect())
 }
 
 /// A model's name without the folder that all have.
@@ -208,6 +220,25 @@ mod tests {
         assert_eq!(payload.model.as_deref(), Some("gemini-2.5-pro"));
         assert_eq!(payload.objects, [ObjectRef { kind: "cachedContent", id: "c1".into() }]);
         assert_eq!(path(&route, payload.model.as_deref()).expect("a path"), route.path);
+    }
+
+    #[test]
+    fn files_and_caches_are_found_wherever_they_are_named() {
+        let route = routes::drop_in(&Method::POST, "v1beta/models/m:batchGenerateContent");
+        let body = r#"{"contents":[{"parts":[
+            {"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/f1"}},
+            {"file_data":{"file_uri":"https://www.youtube.com/watch?v=files"}},
+            {"text":"\"fileUri\":\"files/no\""}]}],
+            "batch":{"input_config":{"file_name":"files/f2"}},"cached_content":"cachedContents/c1"}"#;
+        let payload = prepare(&route, Bytes::from(body)).expect("fine");
+        let mut named: Vec<_> =
+            payload.objects.iter().map(|object| (object.kind, object.id.as_str())).collect();
+        named.sort_unstable();
+        assert_eq!(named, [("cachedContent", "c1"), ("file", "f1"), ("file", "f2")]);
+    }
+
+    #[test]
+    fn an_interaction_names_its_model_and_whether_it_streams() {
         let route = routes::drop_in(&Method::POST, "v1beta/interactions");
         let payload = prepare(&route, Bytes::from_static(br#"{"model":"m","stream":true}"#));
         let payload = payload.expect("fine");

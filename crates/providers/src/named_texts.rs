@@ -1,4 +1,4 @@
-//! The uploaded files that a payload names, wherever in it they stand.
+//! The texts that stand in a payload under certain names, wherever in it they stand.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,29 +7,42 @@ use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::provider::{ObjectRef, PayloadError};
+use crate::provider::PayloadError;
 
-/// Each file once, in order of its id.
+/// Each text once, in order.
 ///
 /// # Errors
 /// [`PayloadError::NotAnObject`] when the payload has to be read for them and cannot be.
-pub(super) fn named_in(body: &[u8]) -> Result<Vec<ObjectRef>, PayloadError> {
-    // Most payloads name none; a name can also be spelt with escapes.
-    if memmem::find(body, b"file_id").is_none() && memmem::find(body, b"\\u00").is_none() {
+pub(crate) fn named_texts(
+    body: &[u8],
+    names: &'static [&'static str],
+) -> Result<Vec<String>, PayloadError> {
+    // Most payloads have none; a name can also be spelt with escapes.
+    let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+    if !names.iter().any(|name| has(name)) && !has("\\u00") {
         return Ok(Vec::new());
     }
-    let mut ids = Vec::new();
+    let mut texts = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    Within(&mut ids)
+    Within { names, texts: &mut texts }
         .deserialize(&mut reader)
         .map_err(|error| PayloadError::NotAnObject(error.to_string()))?;
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids.into_iter().map(|id| ObjectRef { kind: "file", id }).collect())
+    texts.sort_unstable();
+    texts.dedup();
+    Ok(texts)
 }
 
-/// Reads a value for the files named in it and keeps nothing else.
-struct Within<'i>(&'i mut Vec<String>);
+/// Reads a value for the texts in it and keeps nothing else.
+struct Within<'i> {
+    names: &'static [&'static str],
+    texts: &'i mut Vec<String>,
+}
+
+impl Within<'_> {
+    fn deeper(&mut self) -> Within<'_> {
+        Within { names: self.names, texts: self.texts }
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Within<'_> {
     type Value = ();
@@ -70,17 +83,17 @@ impl<'de> Visitor<'de> for Within<'_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Within(self.0))?.is_some() {}
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self.deeper())?.is_some() {}
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
-            if name != "file_id" {
-                members.next_value_seed(Within(self.0))?;
-            } else if let Value::String(id) = members.next_value()? {
-                self.0.push(id);
+            if !self.names.contains(&name.as_ref()) {
+                members.next_value_seed(self.deeper())?;
+            } else if let Value::String(text) = members.next_value()? {
+                self.texts.push(text);
             }
         }
         Ok(())
@@ -92,13 +105,11 @@ mod tests {
     use super::*;
 
     fn ids(body: &str) -> Option<Vec<String>> {
-        let found = named_in(body.as_bytes()).ok()?;
-        assert!(found.iter().all(|object| object.kind == "file"));
-        Some(found.into_iter().map(|object| object.id).collect())
+        named_texts(body.as_bytes(), &["file_id"]).ok()
     }
 
     #[test]
-    fn files_are_found_at_any_depth_once_each() {
+    fn texts_are_found_at_any_depth_once_each() {
         for (body, expected) in [
             (r#"{"messages":[{"content":"no files, 1.5e3, \"file\""}]}"#, &[][..]),
             (
