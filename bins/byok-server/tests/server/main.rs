@@ -7,6 +7,7 @@ mod commands;
 mod egress;
 mod envelope;
 mod faults;
+mod google;
 mod https;
 mod keys;
 mod kill;
