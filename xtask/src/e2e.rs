@@ -29,12 +29,14 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 10] = [
+const DRIVERS: [&str; 12] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
     "anthropic_client.py",
     "anthropic_client.mjs",
+    "google_client.py",
+    "google_client.mjs",
     "ai_sdk.mjs",
     "raw_http.py",
     "operator_work.py",
