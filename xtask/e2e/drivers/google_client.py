@@ -7,6 +7,7 @@ usage of caches or thoughts. For those a provider of our own answers (see `googl
 
 from __future__ import annotations
 
+import functools
 import json
 from decimal import Decimal
 
@@ -58,6 +59,7 @@ provider = Provider(PROVIDER_KEY)
 byok = BYOK(api_key=SECRET_KEY, base_url=SERVER)
 
 
+@functools.cache  # a client that nobody holds closes its connections, in the middle of a call as well
 def client(ref_id: str | None = REF, token: str = SECRET_KEY, version: str = "v1beta") -> genai.Client:
     headers = {"X-BYO-Ref-Id": ref_id} if ref_id else {}
     options = types.HttpOptions(base_url=f"{SERVER}/google", headers=headers, api_version=version, timeout=30_000)

@@ -122,7 +122,7 @@ def keep_evidence(thing: Any) -> None:
             response = getattr(thing, "response", None)
             if response is not None:
                 text += f"\n{dict(response.headers)}"
-                with contextlib.suppress(RuntimeError):  # of a stream that is not read to its end
+                with contextlib.suppress(AttributeError, RuntimeError):  # of a stream not read to its end
                     text += f"\n{response.text}"
             thing = text
         file.write(thing if isinstance(thing, bytes) else str(thing).encode())
