@@ -5,6 +5,7 @@
 //! is gone, with all its connections, when it is dropped.
 
 mod answer;
+mod aws_events;
 mod compile;
 mod connection;
 mod faults;
@@ -21,6 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use answer::{Answer, Cut};
+pub use aws_events::{aws_event, aws_exception};
 pub use connection::Ending;
 pub use faults::{echoing_authorization, failures_with_status_200, malformed};
 pub use gate::Gate;

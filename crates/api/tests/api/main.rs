@@ -2,6 +2,7 @@
 //! is held against the API document on its way to the test.
 
 mod audit_logs;
+mod bedrock;
 mod cohere;
 mod connect;
 mod cors;

@@ -100,9 +100,11 @@ impl Rig {
         let timeouts = Timeouts { first_byte: Duration::from_secs(2), ..Timeouts::default() };
         let upstream = Upstream::new(egress.clone(), timeouts).expect("a way out");
         let origin = format!("http://{}", provider.address());
+        let mut config = ProviderConfig::default();
+        config.set("region", "us-east-1");
         let bases = byok_providers::registry().iter().filter_map(|known| {
-            // Only some have an address that does not depend on the key.
-            known.base_url(&ProviderConfig::default(), Plane::Runtime)?;
+            // Only some have an address that is not the customer's own.
+            known.base_url(&config, Plane::Runtime)?;
             let base = if known.id() == "openai" { provider.base_url() } else { origin.clone() };
             Some((known.id().to_owned(), TrustedUrl::parse(&base).expect("a URL")))
         });

@@ -12,22 +12,41 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// The body, which need not be text when it is the provider's.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether the body ended as a whole one does.
+    pub(crate) whole: bool,
 }
 
 impl Reply {
     /// The answer to a call, which is the provider's more than ours.
     pub(super) async fn relayed(response: Response) -> Self {
-        let (head, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a whole body").to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Self { status: head.status.as_u16(), headers: head.headers, text }
+        let (head, mut body) = response.into_parts();
+        let (mut bytes, mut whole) = (Vec::new(), true);
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => bytes.extend_from_slice(&frame.into_data().expect("data")),
+                Err(_) => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: head.status.as_u16(), headers: head.headers, text, bytes, whole }
     }
 
     pub(super) async fn read(method: &Method, path: &str, response: Response) -> Self {
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        let reply = Self { status: head.status.as_u16(), headers: head.headers, text };
+        let reply = Self {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            text,
+            bytes: bytes.to_vec(),
+            whole: true,
+        };
         reply.has_what_all_answers_have();
         if method != Method::OPTIONS && method != Method::HEAD {
             schema::check(method, path, &reply);
