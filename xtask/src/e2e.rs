@@ -37,9 +37,11 @@ const DRIVERS: [&str; 12] = [
     "anthropic_client.mjs",
     "google_client.py",
     "google_client.mjs",
+    "bedrock_client.mjs",
     "ai_sdk.mjs",
     "raw_http.py",
     "operator_work.py",
+    "bedrock_client.py",
     "graceful_stop.py",
     "kill_loop.py",
 ];

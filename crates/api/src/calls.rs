@@ -150,7 +150,7 @@ impl Calls {
                 }
                 let ref_id = agree(implied, path::ref_id(headers)?)?;
                 let query = incoming.parts.uri.query().map(str::to_owned);
-                let body = self.drop_in_body(&route, headers, body).await?;
+                let body = self.drop_in_body(provider, &route, headers, body).await?;
                 let place = Place { provider, route, project, ref_id, query };
                 let call = incoming.into_call(place, body);
                 Ok(drop_in_answer(self.gateway.call(call).await.map_err(refused)?))
@@ -200,6 +200,7 @@ impl Calls {
 
     async fn drop_in_body<B>(
         &self,
+        provider: &'static dyn Provider,
         route: &Route,
         headers: &HeaderMap,
         body: B,
@@ -213,7 +214,9 @@ impl Calls {
         }
         match route.operation.body {
             BodyKind::Json => {
-                errors::require_type(headers, "application/json")?;
+                if !provider.takes_untyped_json() {
+                    errors::require_type(headers, "application/json")?;
+                }
                 let limit = self.gateway.max_body();
                 Ok(CallBody::Json(
                     collect(body, limit).await.map_err(|error| errors::collecting(&error))?,

@@ -73,6 +73,11 @@ impl Provider for Bedrock {
         true
     }
 
+    fn takes_untyped_json(&self) -> bool {
+        // `InvokeModel`: boto3 sends none, the JavaScript SDK `application/octet-stream`.
+        true
+    }
+
     fn prepare(&self, route: &Route, body: Bytes, _: bool) -> Result<Payload, PayloadError> {
         payload::prepare(route, body)
     }

@@ -54,6 +54,12 @@ pub trait Provider: Send + Sync + 'static {
         false
     }
 
+    /// Whether its JSON bodies come under other content types too, or under none, because its SDKs
+    /// leave that to their callers.
+    fn takes_untyped_json(&self) -> bool {
+        false
+    }
+
     /// Reads the few fields that are acted on, and makes the edits that are documented.
     ///
     /// # Errors

@@ -616,6 +616,30 @@ def _() -> None:
     arrived_clean(witness.one(), PROVIDER_KEY)
 
 
+@check("bedrock.converse.create: the model moves from the payload into the path")
+def _() -> None:
+    connect("bedrock-envelope", provider="bedrock", providerConfig={"region": "us-east-1"})
+    witness = Witness()
+    model = "amazon.nova-lite-v1:0"
+    messages = [{"role": "user", "content": [{"text": ask("say hello")[0]["content"]}]}]
+    answer = byok.bedrock(ref_id="bedrock-envelope").converse.create(modelId=model, messages=messages)
+    exchange = witness.one()
+    arrived_clean(exchange)
+    same(exchange.path, "/model/amazon.nova-lite-v1%3A0/converse", "path upstream")
+    same(json.loads(exchange.request), {"messages": messages}, "request upstream")
+    same(answer, json.loads(exchange.answer), "body")
+    # 1234 at 0.06 USD a million, 567 at 0.24.
+    same_row(
+        newest("bedrock-envelope"),
+        provider="bedrock",
+        operation="converse",
+        model=model,
+        inputTokens=1234,
+        outputTokens=567,
+        costUsd=Decimal("0.00021012"),
+    )
+
+
 @check("construct_webhook_event is importable from `byo`, of version 0.4.0")
 def _() -> None:
     holds(callable(construct_webhook_event), "not callable")

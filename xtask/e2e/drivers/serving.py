@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -49,7 +50,9 @@ class Served:
         self.data = folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "BYO_TLS_CERT" in settings else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self._trust = ssl.create_default_context(cafile=settings["BYO_TLS_CERT"]) if scheme == "https" else None
         self.secret_key = ""
         self._settings = {"BYO_OPENAI_BASE_URL": f"{upstream}/v1", "BYO_METRICS_LISTEN": "off", **settings}
         self._process: subprocess.Popen | None = None
@@ -86,7 +89,7 @@ class Served:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=self._trust) as answer:
                 return answer.status == 200
         except (OSError, urllib.error.URLError):
             return False

@@ -77,6 +77,7 @@ impl World {
             .env("BYO_OPENAI_BASE_URL", format!("{witness_url}/v1"))
             .env("BYO_ANTHROPIC_BASE_URL", &witness_url)
             .env("BYO_GOOGLE_BASE_URL", &witness_url)
+            .env("BYO_BEDROCK_BASE_URL", &witness_url)
             .env("BYO_ALLOW_PRIVATE_UPSTREAMS", "127.0.0.0/8");
         let mut server = Beside::start("server", &mut command, scratch)?;
         let printed = server.wait_for(PATIENCE, Printed::read)?;

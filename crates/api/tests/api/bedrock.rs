@@ -165,6 +165,21 @@ async fn invocations_are_paid_by_the_models_own_words_or_awss_headers() {
 }
 
 #[tokio::test]
+async fn a_body_is_taken_under_whatever_content_type_an_sdk_gives_it() {
+    let rig = connected().await;
+    for kind in ["", "application/octet-stream", "application/json; charset=utf-8"] {
+        rig.provider.answer_next(Answer::new(200, "application/json", CONVERSED));
+        let path = format!("/bedrock{NOVA_PATH}/invoke");
+        let reply = rig.dropped_in_as(kind, &path, &messages()).await;
+        is_paid(&rig, &reply, "invokeModel", false).await;
+        let seen = rig.provider.take_requests().remove(0);
+        assert_eq!(seen.header("content-type").unwrap_or_default(), kind);
+        assert_eq!(seen.json(), messages());
+    }
+    assert_eq!(rig.dropped_in_as("", "/v1/chat/completions", &messages()).await.status, 415);
+}
+
+#[tokio::test]
 async fn an_arn_goes_out_as_one_segment_signed_as_it_is_sent() {
     let rig = Rig::start().await;
     rig.provider.answer_with("/foundation-models", |_| Answer::json(200, &json!({})));

@@ -35,10 +35,20 @@ impl Rig {
         self.sent(request.header("x-byo-ref-id", "c1"), payload).await
     }
 
+    /// A call through the drop-in routes whose body has no content type, or another.
+    pub(crate) async fn dropped_in_as(&self, kind: &str, path: &str, payload: &Value) -> Reply {
+        let request = Request::post(path).header("x-byo-ref-id", "c1");
+        let request = if kind.is_empty() { request } else { request.header("content-type", kind) };
+        self.sent_as(request, payload).await
+    }
+
     async fn sent(&self, request: Builder, body: &Value) -> Reply {
+        self.sent_as(request.header("content-type", "application/json"), body).await
+    }
+
+    async fn sent_as(&self, request: Builder, body: &Value) -> Reply {
         let request = request
             .header("authorization", format!("Bearer {}", self.a.secret))
-            .header("content-type", "application/json")
             .body(Body::from(body.to_string()))
             .expect("a request");
         Reply::relayed(self.whole.clone().oneshot(request).await.expect("never fails")).await
