@@ -109,6 +109,7 @@ struct Report<'a> {
     prompt_cache_hit_tokens: Count,
     num_cached_tokens: Count,
     prompt_audio_seconds: Count,
+    pages_processed: Count,
     #[serde(borrow)]
     service_tier: Option<Cow<'a, str>>,
     prompt_tokens_details: Option<Details>,
@@ -144,6 +145,10 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
     let report: Report<'_> = serde_json::from_slice(object).ok()?;
     if report.kind == Some("duration") {
         return audio_seconds(report.seconds?);
+    }
+    if let Count::Of(pages) = report.pages_processed {
+        let pages = u32::try_from(pages).ok()?;
+        return Some(Usage { pages, ..Usage::default() });
     }
     let counts =
         [report.prompt_tokens, report.completion_tokens, report.input_tokens, report.output_tokens];

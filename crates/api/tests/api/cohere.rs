@@ -79,6 +79,18 @@ async fn embeddings_are_paid_by_their_tokens() {
 }
 
 #[tokio::test]
+async fn reranking_is_paid_by_the_search() {
+    let rig = connected().await;
+    let ranked = r#"{"id":"r1","results":[{"index":0,"relevance_score":0.9}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":2}}}"#;
+    rig.provider.answer_next(Answer::new(200, "application/json", ranked));
+    let payload = json!({"model": "rerank-v3.5", "query": "hi", "documents": ["hello"]});
+    let reply = rig.enveloped("cohere/rerank", "c1", &payload).await;
+    assert_eq!(reply.ok()["costUsd"], json!(0.004), "2 searches at 0.002 USD each");
+    assert_eq!(rig.provider.take_requests()[0].target, "/v2/rerank");
+    assert_eq!(rig.row(&reply).await["totalTokens"], 0);
+}
+
+#[tokio::test]
 async fn the_compatible_endpoint_gets_no_option_that_it_refuses() {
     let rig = connected().await;
     let chunks = [

@@ -19,11 +19,22 @@ struct Units {
     output_tokens: Count,
     text_tokens: Count,
     image_tokens: Count,
+    search_units: Count,
+    images: Count,
+    pages: Count,
 }
 
 impl Units {
     fn usage(self) -> Option<Usage> {
-        let counts = [self.input_tokens, self.output_tokens, self.text_tokens, self.image_tokens];
+        let counts = [
+            self.input_tokens,
+            self.output_tokens,
+            self.text_tokens,
+            self.image_tokens,
+            self.search_units,
+            self.images,
+            self.pages,
+        ];
         let told = counts.iter().any(|count| matches!(count, Count::Of(_)));
         if counts.contains(&Count::Nonsense) || !told {
             return None;
@@ -35,9 +46,16 @@ impl Units {
             input: self.input_tokens.or_zero().max(parts),
             image_input: image,
             output: self.output_tokens.or_zero(),
+            search_units: pieces(self.search_units),
+            images_in: pieces(self.images),
+            pages: pieces(self.pages),
             ..Usage::default()
         })
     }
+}
+
+fn pieces(count: Count) -> u32 {
+    u32::try_from(count.or_zero()).unwrap_or(u32::MAX)
 }
 
 /// Reads a `usage` object (version 2 of chat) or a `meta` object (everything else).
@@ -80,13 +98,27 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_what_no_token_was_counted_of_is_unknown() {
+    fn what_is_no_token_is_counted_by_the_piece() {
+        for (wire, expected) in [
+            (r#"{"billed_units":{"search_units":2.0}}"#, (2, 0, 0)),
+            (r#"{"billed_units":{"images":3}}"#, (0, 3, 0)),
+            (r#"{"billed_units":{"pages":4}}"#, (0, 0, 4)),
+        ] {
+            let usage = usage(wire.as_bytes()).unwrap_or_else(|| panic!("{wire}"));
+            assert_eq!((usage.search_units, usage.images_in, usage.pages), expected, "{wire}");
+            assert_eq!(usage.total(), 0, "{wire}");
+        }
+    }
+
+    #[test]
+    fn nonsense_and_what_was_not_counted_is_unknown() {
         for wire in [
             "{}",
             "null",
             "7",
             r#"{"api_version":{"version":"1"}}"#,
-            r#"{"billed_units":{"search_units":1}}"#,
+            r#"{"billed_units":{"search_units":-1}}"#,
+            r#"{"billed_units":{"classifications":1}}"#,
             r#"{"billed_units":{"input_tokens":-1,"output_tokens":1}}"#,
             r#"{"billed_units":{"input_tokens":1.5}}"#,
             r#"{"billed_units":{"input_tokens":1e300}}"#,

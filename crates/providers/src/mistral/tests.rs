@@ -69,6 +69,16 @@ fn documents_and_other_streams_tell_tokens_and_seconds() {
 }
 
 #[test]
+fn a_document_that_was_read_counts_by_its_pages() {
+    let read_out = r#"{"pages":[{"index":0,"markdown":"hi"}],"model":"mistral-ocr-2512","document_annotation":null,"usage_info":{"pages_processed":3,"doc_size_bytes":3002783}}"#;
+    let (found, _) = read("v1/ocr", MediaType::Json, read_out, 9);
+    assert_eq!(found.usage, Some(Usage { pages: 3, ..Usage::default() }));
+    assert_eq!(found.model.as_deref(), Some("mistral-ocr-2512"));
+    let nonsense = read_out.replace(":3,", ":-3,");
+    assert_eq!(read("v1/ocr", MediaType::Json, &nonsense, 9).0.usage, None);
+}
+
+#[test]
 fn nothing_is_put_into_a_body() {
     let route = Mistral.drop_in(&Method::POST, "v1/chat/completions");
     let body = Bytes::from_static(b"{ \"stream\":true, \"model\":\"mistral-small-latest\"}");

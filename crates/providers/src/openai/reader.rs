@@ -62,8 +62,8 @@ impl AnswerReader for Unread {
     }
 }
 
-const FIELDS: [&str; 7] =
-    ["usage", "model", "service_tier", "error", "id", "duration", "tool_usage"];
+const FIELDS: [&str; 8] =
+    ["usage", "usage_info", "model", "service_tier", "error", "id", "duration", "tool_usage"];
 
 /// A JSON document.
 struct DocumentReader {
@@ -81,7 +81,9 @@ impl DocumentReader {
         if !self.counts {
             return None;
         }
-        let mut usage = match self.fields.get("usage").filter(|raw| raw.trim_ascii() != b"null") {
+        // What Mistral reads of documents is told under a name of its own.
+        let told = self.fields.get("usage").or_else(|| self.fields.get("usage_info"));
+        let mut usage = match told.filter(|raw| raw.trim_ascii() != b"null") {
             Some(wire) => openai_usage(wire)?,
             None => audio_seconds(serde_json::from_slice(self.fields.get("duration")?).ok()?)?,
         };
