@@ -51,7 +51,8 @@ impl Gateway {
         let project = self.project(&call.project).await?.ok_or(CallError::NoProject)?;
         let keys = self.keys(&call.project, call.provider, &provider_id, &call.ref_id).await?;
         let asks = project.settings.include_usage;
-        let outgoing = self.prepare(call.provider, &call.route, call.body, &call.headers, asks)?;
+        let mut outgoing =
+            self.prepare(call.provider, &call.route, call.body, &call.headers, asks)?;
         let (key, owned) = self
             .choose(
                 &call.project,
@@ -76,6 +77,10 @@ impl Gateway {
                 None => path,
             };
             let uri = base.uri(&path).map_err(|_| CallError::Path)?;
+            let model = outgoing.model.as_deref();
+            if let Some(member) = call.provider.added_member(&call.route, model, config) {
+                outgoing.body.add_member(member);
+            }
             let mut headers = headers::upstream(call.provider, &call.headers);
             if base.is_customers() {
                 headers.insert(headers::HOP, HeaderValue::from_static("1"));
@@ -262,6 +267,18 @@ impl Default for OutgoingBody {
 }
 
 impl OutgoingBody {
+    /// Puts a member before the others of the object that the pieces are.
+    fn add_member(&mut self, mut member: String) {
+        let Self::Pieces(pieces) = self else { return };
+        let Some(first) = pieces.first().cloned() else { return };
+        let Some(open) = first.iter().position(|byte| *byte == b'{') else { return };
+        let rest = first.slice(open + 1..);
+        if rest.trim_ascii_start().first() != Some(&b'}') {
+            member.push(',');
+        }
+        pieces.splice(..1, [first.slice(..=open), Bytes::from(member), rest]);
+    }
+
     /// What a signature covers.
     fn pieces(&self) -> Option<&[Bytes]> {
         match self {
@@ -334,4 +351,23 @@ fn unanswered(
     }
     call.close(Some(class), &Findings::default());
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_put_before_the_others() {
+        for (pieces, expected) in [
+            (&[r#" {"input":"{"}"#][..], r#" {"model":"m","input":"{"}"#),
+            (&["{ }"], r#"{"model":"m" }"#),
+            (&[r#"{"a":1"#, ",\"b\":2", "}"], r#"{"model":"m","a":1,"b":2}"#),
+        ] {
+            let pieces = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes()));
+            let mut body = OutgoingBody::Pieces(pieces.collect());
+            body.add_member(r#""model":"m""#.to_owned());
+            assert_eq!(body.pieces().map(<[Bytes]>::concat), Some(expected.as_bytes().to_vec()));
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! [`registry`].
 
 mod anthropic;
+mod azure_openai;
 mod bedrock;
 mod cohere;
 mod compatible;

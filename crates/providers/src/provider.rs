@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
 use crate::anthropic::Anthropic;
+use crate::azure_openai::AzureOpenAi;
 use crate::bedrock::Bedrock;
 use crate::cohere::Cohere;
 use crate::google::Google;
@@ -80,6 +81,18 @@ pub trait Provider: Send + Sync + 'static {
     ) -> Result<Cow<'r, str>, PayloadError> {
         let _ = (model, config);
         Ok(Cow::Borrowed(&route.path))
+    }
+
+    /// What the key's configuration adds to the body, as one member of its object
+    /// (`"model":"x"`), where the contract takes from there what the payload leaves out.
+    fn added_member(
+        &self,
+        route: &Route,
+        model: Option<&str>,
+        config: &ProviderConfig,
+    ) -> Option<String> {
+        let _ = (route, model, config);
+        None
     }
 
     /// Writes the credential, and what the key's configuration adds, into the outgoing headers.
@@ -270,7 +283,7 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic, &Google, &Bedrock, &Cohere, &Mistral]
+    &[&OpenAi, &Anthropic, &Google, &AzureOpenAi, &Bedrock, &Cohere, &Mistral]
 }
 
 /// The provider of that name.

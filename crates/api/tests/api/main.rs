@@ -3,6 +3,7 @@
 
 mod audit_logs;
 mod bedrock;
+mod azure_openai;
 mod cohere;
 mod connect;
 mod cors;
