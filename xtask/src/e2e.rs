@@ -30,6 +30,7 @@ BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
 const DRIVERS: [&str; 12] = [
+const DRIVERS: [&str; 13] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -38,6 +39,9 @@ const DRIVERS: [&str; 12] = [
     "google_client.py",
     "google_client.mjs",
     "bedrock_client.mjs",
+    "azure_client.py",
+    "cohere_client.py",
+    "mistral_client.py",
     "ai_sdk.mjs",
     "raw_http.py",
     "operator_work.py",

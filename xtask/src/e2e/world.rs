@@ -78,6 +78,8 @@ impl World {
             .env("BYO_ANTHROPIC_BASE_URL", &witness_url)
             .env("BYO_GOOGLE_BASE_URL", &witness_url)
             .env("BYO_BEDROCK_BASE_URL", &witness_url)
+            .env("BYO_COHERE_BASE_URL", &witness_url)
+            .env("BYO_MISTRAL_BASE_URL", &witness_url)
             .env("BYO_ALLOW_PRIVATE_UPSTREAMS", "127.0.0.0/8");
         let mut server = Beside::start("server", &mut command, scratch)?;
         let printed = server.wait_for(PATIENCE, Printed::read)?;
