@@ -29,8 +29,7 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 12] = [
-const DRIVERS: [&str; 13] = [
+const DRIVERS: [&str; 17] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",

@@ -2,8 +2,8 @@
 //! is held against the API document on its way to the test.
 
 mod audit_logs;
-mod bedrock;
 mod azure_openai;
+mod bedrock;
 mod cohere;
 mod connect;
 mod cors;
