@@ -1,8 +1,8 @@
 """PyPI `mistralai` at base URL `/mistral`, and the envelope's Mistral calls.
 
-The mock provider answers Mistral's paths as OpenAI would: its streams tell usage only when asked,
-which Mistral's clients never do. That usage is read from Mistral's own last chunk is tested with
-Mistral's bytes in the server's tests, so are OCR, audio and batch jobs, which the mock does not know.
+The mock provider answers Mistral's paths as OpenAI would: no usage in a stream that did not ask, other
+embeddings and models. For those a provider of our own answers (see `mistral_provider.py`). OCR, audio
+and batch jobs, which both lack, are tested with Mistral's bytes in the server's tests.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from decimal import Decimal
 
 from harness import (
+    PROVIDER_KEY,
     SECRET_KEY,
     SERVER,
     WRONG_KEY,
@@ -21,6 +22,7 @@ from harness import (
     ask,
     connect,
     events,
+    get,
     holds,
     http,
     log_row,
@@ -30,16 +32,19 @@ from harness import (
     same_row,
 )
 from mistralai.client import Mistral
-from mistralai.client.errors import ResponseValidationError, SDKError
+from mistralai.client.errors import SDKError
+from mistral_provider import Provider
 from openai import OpenAI
 
 check = Checks("python-mistral")
 
 REF = "mistral-python"
+OWN = "mistral-python-own"
 REFUSED = "mistral-python-refused"
 MODEL = "mistral-small-latest"
 # 1234 tokens at 0.15 USD a million, 567 at 0.60.
 COST = (1234 * Decimal("0.15") + 567 * Decimal("0.60")) / 1_000_000
+provider = Provider(PROVIDER_KEY)
 
 
 def client(token: str = SECRET_KEY) -> Mistral:
@@ -50,6 +55,11 @@ def named(ref_id: str = REF) -> dict[str, dict[str, str]]:
     return {"http_headers": {"X-BYO-Ref-Id": ref_id}}
 
 
+def newest(ref_id: str) -> dict:
+    """The customer's latest call, from the log."""
+    return get(f"/logs?refId={ref_id}&limit=1")["data"][0]
+
+
 def enveloped(operation: str, payload: dict, ref_id: str = REF) -> tuple[dict, bytes]:
     """A call through the envelope: headers and body of an answer of status 200."""
     body = {"refId": ref_id, "providerPayload": payload}
@@ -58,13 +68,15 @@ def enveloped(operation: str, payload: dict, ref_id: str = REF) -> tuple[dict, b
     return headers, answer
 
 
-@check("a customer is connected, a wrong key is told")
+@check("two customers are connected, a wrong key is told")
 def _() -> None:
     same(connect(REF, provider="mistral")["status"], "valid", REF)
+    config = {"baseUrl": provider.url}
+    same(connect(OWN, provider="mistral", providerConfig=config)["status"], "valid", OWN)
     same(connect(REFUSED, WRONG_KEY, provider="mistral")["status"], "invalid", REFUSED)
 
 
-@check("chat: the SDK reads the answer, the row has usage and exact cost")
+@check("chat: the SDK reads the answer, the request is its own")
 def _() -> None:
     witness = Witness()
     answer = client().chat.complete(model=MODEL, messages=ask("say hello"), **named())
@@ -87,21 +99,23 @@ def _() -> None:
     holds(sent["stream"] is True and "stream_options" not in sent, f"request upstream: {sent}")
 
 
-@check("embeddings: the provider's answer reaches the SDK, which misses an id that the mock leaves out")
+@check("a stream's usage is read from its last chunk, unasked")
 def _() -> None:
-    witness = Witness()
-    call = {"model": "mistral-embed", "inputs": ["hello"], **named()}
-    error = raises(ResponseValidationError, lambda: client().embeddings.create(**call))
-    exchange = witness.one()
-    same(exchange.path, "/v1/embeddings", "path upstream")
-    same(error.raw_response.content, exchange.answer, "body")
+    call = {"model": MODEL, "messages": ask("say hello"), **named(OWN)}
+    told = [event.data for event in client().chat.stream(**call)]
+    same("".join(chunk.choices[0].delta.content for chunk in told), "Bonjour!", "content")
+    same(told[-1].usage.prompt_tokens, 100, "usage")
+    cost = (36 * Decimal("0.15") + 64 * Decimal("0.015") + 40 * Decimal("0.60")) / 1_000_000
+    same_row(newest(OWN), streamed=True, inputTokens=100, cacheReadTokens=64, outputTokens=40, costUsd=cost)
 
 
-@check("models")
+@check("embeddings and models")
 def _() -> None:
-    witness = Witness()
-    holds(client().models.list(**named()).data, "models")
-    same(witness.one().path, "/v1/models", "path upstream")
+    answer = client().embeddings.create(model="mistral-embed", inputs=["hello"], **named(OWN))
+    same(answer.data[0].embedding, [0.25, 0.5], "vector")
+    cost = 15 * Decimal("0.10") / 1_000_000
+    same_row(newest(OWN), operation="embeddings", inputTokens=15, costUsd=cost)
+    same(client().models.list(**named(OWN)).data[0].id, MODEL, "model")
 
 
 @check("a wrong provider key is the SDK's own error with the provider's status")
