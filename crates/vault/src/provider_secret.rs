@@ -99,9 +99,6 @@ impl ProviderSecret {
 
     /// Lends the key to a signer, for schemes in which the key itself is not sent. What the signer
     /// makes of it must not outlive `sign`, nor be shown.
-    ///
-    /// # Panics
-    /// Never: only visible ASCII is ever held.
     pub fn lend<R>(&self, sign: impl FnOnce(&str) -> R) -> R {
         sign(std::str::from_utf8(&self.0).expect("visible ASCII is UTF-8"))
     }

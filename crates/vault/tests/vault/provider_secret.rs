@@ -117,3 +117,9 @@ fn the_dummy_keys_of_self_hosted_endpoints_do_not_spoil_their_answers() {
         assert_eq!(secret(dummy).mask_in(b"a none EMPTY ollama"), None, "{dummy}");
     }
 }
+
+#[test]
+fn a_signer_is_lent_the_key_itself() {
+    assert_eq!(secret("wJalrXUtnFEMI/K7MDENG").lend(str::len), 21);
+    assert!(secret("wJalrXUtnFEMI/K7MDENG").lend(|key| key == "wJalrXUtnFEMI/K7MDENG"));
+}
