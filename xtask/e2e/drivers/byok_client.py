@@ -239,10 +239,12 @@ def _() -> None:
     same(rest["nextCursor"], None, "cursor at the end")
 
 
-@check("logs.get: one row, the same as in the list, and no word of prompt or answer")
+@check("logs.get: one row, the same as in the list with its unit prices, and no word of prompt or answer")
 def _() -> None:
     row = byok.logs.list(ref_id=REF)["data"][0]
-    same(byok.logs.get(row["id"]), row, "row")
+    shown = byok.logs.get(row["id"])
+    holds(set(shown.pop("unitPrices")) == {"input", "output"}, "unit prices")
+    same(shown, row, "row")
     same(row["projectId"], PROJECT, "project")
     holds(row["latencyMs"] >= row["firstByteMs"] >= 0, f"latency: {row}")
     holds(row["keyId"] == get(f"/keys?refId={REF}")["data"][0]["id"], "key id")

@@ -96,9 +96,9 @@ fn every_kind_of_call_leaves_its_row_with_usage_and_exact_cost() {
                 "audio/speech",
                 &json!({"model": "tts-1", "input": "Hellö, 世界!", "voice": "alloy"}),
             ),
-            ("tts-1", false, Some((0, 0)), "0.00015"),
+            ("tts-1", false, None, "0.00015"),
         ),
-        ("audio/transcriptions", form("whisper-1"), ("whisper-1", false, Some((0, 0)), "0.0009")),
+        ("audio/transcriptions", form("whisper-1"), ("whisper-1", false, None, "0.0009")),
         (
             "audio/transcriptions",
             form("gpt-4o-transcribe"),
