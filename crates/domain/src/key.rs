@@ -62,6 +62,15 @@ impl ProviderConfig {
         self.0.iter().map(|(field, value)| (field.as_str(), value.as_str()))
     }
 
+    /// As it may be shown: of what is part of a credential, only that it is there.
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        if let Some(token) = shown.0.get_mut("sessionToken") {
+            "…".clone_into(token);
+        }
+        shown
+    }
+
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -103,6 +112,18 @@ impl fmt::Display for KeyHint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_token_is_not_shown() {
+        let mut config = ProviderConfig::default();
+        config.set("region", "us-east-1");
+        config.set("sessionToken", "FwoGZXIvYXdzEXAMPLE");
+        let shown = config.shown();
+        assert_eq!(
+            (shown.get("region"), shown.get("sessionToken")),
+            (Some("us-east-1"), Some("…"))
+        );
+    }
 
     #[test]
     fn a_hint_shows_four_characters_of_long_keys_and_none_of_short_ones() {

@@ -281,19 +281,26 @@ def _() -> None:
     holds("set-cookie" not in headers and "www-authenticate" not in headers, f"answer headers: {headers}")
 
 
+# Where the providers take their key.
+CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
+
 @check("the provider's own journal tells the same story")
 def _() -> None:
     entries = journal(method="POST")
     holds(len(entries) > 20, f"{len(entries)} entries")
     for entry in entries:
         sent = entry["headers"]
-        same(sent.get("authorization"), "[REDACTED]", f"authorization of {entry['path']}")
-        ours = [name for name in sent if name.startswith("x-byo-") or name in ("x-api-key", "api-key", "cookie")]
+        credentials = [name for name in sent if name in CREDENTIALS]
+        same(len(credentials), 1, f"credentials at {entry['path']}: {credentials}")
+        holds("byo_" not in json.dumps(sent), f"a token of ours at {entry['path']}")
+        ours = [name for name in sent if name.startswith("x-byo-") or name == "cookie"]
         if entry["path"].startswith("/openai/"):
             # The customer's own baseUrl of another driver.
             ours = [name for name in ours if name != HOP]
         same(ours, [], f"our headers at {entry['path']}")
-        if entry["path"] == "/v1/chat/completions" and entry["body"].get("stream"):
+        of_openai = entry["path"] == "/v1/chat/completions" and str(entry["body"].get("model")).startswith("gpt")
+        if of_openai and entry["body"].get("stream"):
             same(entry["body"]["stream_options"]["include_usage"], True, "include_usage")
 
 

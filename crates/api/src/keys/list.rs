@@ -75,7 +75,7 @@ impl Shown {
             last_used_at: row.last_used_at,
             total_requests: row.total_requests,
             total_tokens: row.total_tokens,
-            provider_config: row.config,
+            provider_config: row.config.shown(),
             rate_limits: limits.map(|told| told.limits.iter().map(ShownLimit::from).collect()),
             rate_limits_at: limits.map(|told| told.at),
             created_at: row.created_at,
