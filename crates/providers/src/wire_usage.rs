@@ -106,6 +106,7 @@ struct Report<'a> {
     completion_tokens: Count,
     input_tokens: Count,
     output_tokens: Count,
+    total_tokens: Count,
     prompt_cache_hit_tokens: Count,
     num_cached_tokens: Count,
     prompt_audio_seconds: Count,
@@ -170,6 +171,11 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
     };
     let input_details = input_details.unwrap_or_default();
     let output_details = output_details.unwrap_or_default();
+    // xAI counts reasoning beside the completion: its total tells.
+    let reasoning = output_details.reasoning_tokens.or_zero();
+    let with_reasoning = output.saturating_add(reasoning);
+    let beside = report.total_tokens == Count::Of(input.saturating_add(with_reasoning));
+    let output = if beside { with_reasoning } else { output };
     // The same count under the names that different hosts give it.
     let cached = [report.prompt_cache_hit_tokens, report.num_cached_tokens]
         .into_iter()
@@ -184,7 +190,7 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
         cache_write: written - written_12h,
         cache_write_12h: written_12h,
         output,
-        reasoning: output_details.reasoning_tokens.or_zero().min(output),
+        reasoning: reasoning.min(output),
         audio_input: input_details.audio_tokens.or_zero().min(input),
         audio_output: output_details.audio_tokens.or_zero().min(output),
         image_input: input_details.image_tokens.or_zero().min(input),
@@ -302,6 +308,16 @@ mod tests {
             (usage.input, usage.cache_read, usage.cache_write, usage.cache_write_12h),
             (60, 10, 10, 20)
         );
+    }
+
+    #[test]
+    fn reasoning_is_added_to_the_output_only_where_the_total_says_that_it_is_not_in_it() {
+        for (total, output) in [(140, 40), (160, 60), (100, 40)] {
+            let usage = openai_usage(&json!({"prompt_tokens": 100, "completion_tokens": 40,
+                "total_tokens": total, "completion_tokens_details": {"reasoning_tokens": 20}}))
+            .expect("usage");
+            assert_eq!((usage.output, usage.reasoning), (output, 20), "{total}");
+        }
     }
 
     #[test]
