@@ -46,7 +46,8 @@ pub fn document() -> Value {
         let open = route.access == Access::Open;
         add(&mut paths, &route.path, &method, complete(operation, plain, &route.path, open));
     }
-    let calls = object(include_str!("../openapi/calls.json"));
+    let mut calls = object(include_str!("../openapi/calls.json"));
+    add_hosts(&mut calls);
     for (plain, methods) in calls.as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
             for path in [plain.clone(), format!("{PREFIX}{plain}")] {
@@ -57,6 +58,24 @@ pub fn document() -> Value {
     }
     document["paths"] = Value::Object(paths);
     document
+}
+
+/// What the hosts that speak OpenAI's wire take under their own names, described as it is there.
+fn add_hosts(calls: &mut Value) {
+    let Some(calls) = calls.as_object_mut() else { return };
+    for mount in byok_providers::registry().iter().map(|known| known.mount()) {
+        if calls.keys().any(|path| path.starts_with(&format!("/{mount}/"))) {
+            continue;
+        }
+        for name in ["chat/completions", "embeddings", "models"] {
+            let mut methods = calls[&format!("/v1/{name}")].clone();
+            for operation in methods.as_object_mut().into_iter().flat_map(Map::values_mut) {
+                let id = operation["operationId"].as_str().unwrap_or_default();
+                operation["operationId"] = format!("{mount}_{id}").into();
+            }
+            calls.insert(format!("/{mount}/{name}"), methods);
+        }
+    }
 }
 
 fn object(text: &str) -> Value {

@@ -7,7 +7,7 @@ use byok_vault::ProviderSecret;
 const BEGINNINGS: [(&str, &str, &str); 13] = [
     ("byo_", "BYOK", ""),
     ("sk-ant-", "Anthropic", "anthropic"),
-    ("sk-or-", "OpenRouter", "openai"),
+    ("sk-or-", "OpenRouter", "openrouter"),
     ("sk-proj-", "OpenAI", "openai"),
     ("sk-svcacct-", "OpenAI", "openai"),
     ("AIza", "Google AI Studio", "google"),
@@ -15,9 +15,9 @@ const BEGINNINGS: [(&str, &str, &str); 13] = [
     ("ABSK", "Bedrock", "bedrock"),
     ("bedrock-api-key-", "Bedrock", "bedrock"),
     ("AKIA", "AWS", "bedrock"),
-    ("gsk_", "Groq", "openai"),
-    ("xai-", "xAI", "openai"),
-    ("fw_", "Fireworks", "openai"),
+    ("gsk_", "Groq", "groq"),
+    ("xai-", "xAI", "xai"),
+    ("fw_", "Fireworks", "fireworks"),
 ];
 
 /// A sentence for somebody whose key was rejected at `provider` and looks like a key of another
@@ -32,12 +32,7 @@ pub fn misplaced(provider: &str, secret: &ProviderSecret) -> Option<String> {
             "It looks like an AWS access key id; send the secret access key, and the id as \
              providerConfig.accessKeyId of {place}."
         )),
-        place if place == provider && provider != "openai" => None,
-        "openai" if provider == "openai" && *whose == "OpenAI" => None,
-        "openai" if *whose != "OpenAI" => Some(format!(
-            "It looks like a key of {whose}; connect it as openai with that host's \
-             providerConfig.baseUrl."
-        )),
+        place if place == provider => None,
         place => Some(format!("It looks like a key of {whose}; connect it as {place}.")),
     }
 }
@@ -52,8 +47,8 @@ mod tests {
             ("openai", "sk-ant-api03-0123456789", Some("connect it as anthropic")),
             ("anthropic", "sk-proj-0123456789abcdef", Some("connect it as openai")),
             ("openai", "AIzaSy0123456789abcdef", Some("connect it as google")),
-            ("openai", "gsk_0123456789abcdef", Some("providerConfig.baseUrl")),
-            ("anthropic", "sk-or-v1-0123456789", Some("providerConfig.baseUrl")),
+            ("openai", "gsk_0123456789abcdef", Some("connect it as groq")),
+            ("anthropic", "sk-or-v1-0123456789", Some("connect it as openrouter")),
             ("bedrock", "AKIA0123456789ABCDEF", Some("accessKeyId")),
             ("openai", "byo_sk_live_0123456789", Some("key of this service")),
             ("openai", "sk-proj-0123456789abcdef", None),

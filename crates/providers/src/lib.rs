@@ -13,6 +13,7 @@ mod cohere;
 mod compatible;
 mod config_fields;
 mod google;
+mod hosts;
 mod json_fields;
 mod json_paths;
 mod key_format;

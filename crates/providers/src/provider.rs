@@ -283,7 +283,22 @@ pub enum Verdict {
 
 /// Every provider there is.
 pub fn registry() -> &'static [&'static dyn Provider] {
-    &[&OpenAi, &Anthropic, &Google, &AzureOpenAi, &Bedrock, &Cohere, &Mistral]
+    use crate::hosts::{DEEPSEEK, FIREWORKS, GROQ, OPENROUTER, TOGETHER, XAI};
+    &[
+        &OpenAi,
+        &Anthropic,
+        &Google,
+        &AzureOpenAi,
+        &Bedrock,
+        &Cohere,
+        &Mistral,
+        &DEEPSEEK,
+        &FIREWORKS,
+        &GROQ,
+        &OPENROUTER,
+        &TOGETHER,
+        &XAI,
+    ]
 }
 
 /// The provider of that name.

@@ -7,6 +7,7 @@ mod bedrock;
 mod cohere;
 mod connect;
 mod cors;
+mod hosts;
 mod keys;
 mod limits;
 mod logs;
