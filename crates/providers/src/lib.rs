@@ -15,6 +15,7 @@ mod config_fields;
 mod google;
 mod hosts;
 mod json_fields;
+mod json_parts;
 mod json_paths;
 mod key_format;
 mod media_type;

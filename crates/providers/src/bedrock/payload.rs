@@ -1,6 +1,5 @@
 //! The one field of a request that is acted on, and the one edit that is made.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::routes;
+use crate::json_parts;
 use crate::provider::{Payload, PayloadError, Route};
 
 #[derive(Deserialize)]
@@ -19,16 +19,12 @@ struct Fields<'a> {
 /// Reads the model from the path, or, of an envelope's payload, from the field that belongs into
 /// the path, which is then cut out.
 pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadError> {
-    if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(PayloadError::NotAnObject("it does not start with `{`".to_owned()));
-    }
-    let fields: Fields<'_> =
-        serde_json::from_slice(&body).map_err(|e| PayloadError::NotAnObject(e.to_string()))?;
+    let fields: Fields<'_> = json_parts::object(&body)?;
     let mut model = routes::model(&route.path);
     let mut pieces = Vec::new();
     if let Some(raw) = fields.model_id.filter(|_| model.is_none() && route.known) {
         model = serde_json::from_str(raw.get()).ok();
-        let cut = member(&body, raw.get());
+        let cut = json_parts::member(&body, raw.get());
         pieces.extend([body.slice(..cut.start), body.slice(cut.end..)]);
     } else {
         pieces.push(body);
@@ -41,25 +37,6 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
         presumed: None,
         objects: Vec::new(),
     })
-}
-
-/// Where the member with this value lies in an object, with the one comma that goes with it.
-fn member(body: &[u8], value: &str) -> Range<usize> {
-    let at = value.as_ptr() as usize - body.as_ptr() as usize;
-    let (mut start, mut end) = (at, at + value.len());
-    // The name holds no quote, or it would be another one: the second from the value opens it.
-    for _ in 0..2 {
-        start = body[..start].iter().rposition(|b| *b == b'"').unwrap_or(0);
-    }
-    let after = body[end..].iter().position(|b| !b.is_ascii_whitespace()).map_or(end, |n| end + n);
-    if body.get(after) == Some(&b',') {
-        end = after + 1;
-    } else if let Some(before) = body[..start].iter().rposition(|b| !b.is_ascii_whitespace())
-        && body[before] == b','
-    {
-        start = before;
-    }
-    start..end
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The few fields of a request that are acted on, and the model that goes from it into the path.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::routes;
+use crate::json_parts;
 use crate::named_texts::named_texts;
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
 
@@ -24,12 +24,8 @@ struct Fields<'a> {
 }
 
 pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadError> {
-    if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(PayloadError::NotAnObject("it does not start with `{`".to_owned()));
-    }
-    let fields: Fields<'_> =
-        serde_json::from_slice(&body).map_err(|e| PayloadError::NotAnObject(e.to_string()))?;
-    let written = string(fields.model);
+    let fields: Fields<'_> = json_parts::object(&body)?;
+    let written = json_parts::text(fields.model);
     let written = written.as_deref().map(plain);
     let model = routes::model(&route.path).or(written).map(Arc::from);
     let objects = objects(&body)?;
@@ -39,7 +35,7 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
     let goes_into_path = route.path.starts_with(routes::MODEL);
     let pieces = match fields.model.filter(|_| goes_into_path) {
         Some(value) => {
-            let cut = member(&body, value.get());
+            let cut = json_parts::member(&body, value.get());
             vec![body.slice(..cut.start), body.slice(cut.end..)]
         }
         None => vec![body],
@@ -103,33 +99,6 @@ pub(super) fn path<'r>(
     }
     path.push_str(rest);
     Ok(Cow::Owned(path))
-}
-
-/// The text of a field, if it is there and a text.
-fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let raw = raw?.get();
-    if let Ok(borrowed) = serde_json::from_str::<&str>(raw) {
-        return Some(Cow::Borrowed(borrowed));
-    }
-    serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
-}
-
-/// Where the member with that value, which was borrowed from `body`, lies in it, together with one
-/// of the commas around it. Its name is one of ours and so holds no quote.
-fn member(body: &Bytes, value: &str) -> Range<usize> {
-    let start = value.as_ptr() as usize - body.as_ptr() as usize;
-    let end = start + value.len();
-    let quote = |before: usize| body[..before].iter().rposition(|b| *b == b'"').unwrap_or(0);
-    let name = quote(quote(start));
-    let after = body[end..].iter().position(|b| !b.is_ascii_whitespace()).map(|at| end + at);
-    if let Some(comma) = after.filter(|at| body[*at] == b',') {
-        return name..comma + 1;
-    }
-    let before = body[..name].iter().rposition(|b| !b.is_ascii_whitespace());
-    match before.filter(|at| body[*at] == b',') {
-        Some(comma) => comma..end,
-        None => name..end,
-    }
 }
 
 #[cfg(test)]

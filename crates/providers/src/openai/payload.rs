@@ -1,6 +1,5 @@
 //! The few fields of a request that are acted on, and the one edit that is made.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use byok_domain::Usage;
@@ -8,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::json_parts;
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
 
 const ASK: &[u8] = br#","stream_options":{"include_usage":true}"#;
@@ -36,11 +36,7 @@ pub(super) fn prepare(
     body: Bytes,
     ask_usage: bool,
 ) -> Result<Payload, PayloadError> {
-    if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(PayloadError::NotAnObject("it does not start with `{`".to_owned()));
-    }
-    let fields: Fields<'_> =
-        serde_json::from_slice(&body).map_err(|e| PayloadError::NotAnObject(e.to_string()))?;
+    let fields: Fields<'_> = json_parts::object(&body)?;
     let stream = fields.stream.is_some_and(|raw| raw.get() == "true");
     let counts_chunks = matches!(route.operation.name, "chat/completions" | "completions");
     let edit = if stream && ask_usage && counts_chunks {
@@ -49,14 +45,14 @@ pub(super) fn prepare(
         None
     };
     let presumed = (route.operation.name == "audio/speech")
-        .then(|| string(fields.input))
+        .then(|| json_parts::text(fields.input))
         .flatten()
         .map(|input| Usage { characters: input.chars().count() as u64, ..Usage::default() });
-    let objects = string(fields.input_file_id)
+    let objects = json_parts::text(fields.input_file_id)
         .map(|id| ObjectRef { kind: "file", id: id.into_owned() })
         .into_iter()
         .collect();
-    let model = string(fields.model).map(Arc::from);
+    let model = json_parts::text(fields.model).map(Arc::from);
     let hide_usage = edit.is_some();
     Ok(Payload {
         pieces: edit.unwrap_or_else(|| vec![body]),
@@ -66,15 +62,6 @@ pub(super) fn prepare(
         presumed,
         objects,
     })
-}
-
-/// The text of a field, if it is there and a text.
-fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let raw = raw?.get();
-    if let Ok(borrowed) = serde_json::from_str::<&str>(raw) {
-        return Some(Cow::Borrowed(borrowed));
-    }
-    serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
 }
 
 /// The body with `stream_options.include_usage` set, as pieces around the insertion; `None` when
@@ -89,7 +76,7 @@ fn ask_for_usage(body: &Bytes, options: Option<&RawValue>) -> Option<Vec<Bytes>>
         let inserted = Bytes::from_static(ASK);
         return Some(vec![body.slice(..close), inserted, body.slice(close..)]);
     };
-    let span = span(body, options.get());
+    let span = json_parts::span(body, options.get());
     if options.get() == "null" {
         let inserted = Bytes::from_static(br#"{"include_usage":true}"#);
         return Some(vec![body.slice(..span.start), inserted, body.slice(span.end..)]);
@@ -103,12 +90,6 @@ fn ask_for_usage(body: &Bytes, options: Option<&RawValue>) -> Option<Vec<Bytes>>
     object.insert("include_usage".to_owned(), true.into());
     let replaced = serde_json::to_vec(&object).ok()?;
     Some(vec![body.slice(..span.start), Bytes::from(replaced), body.slice(span.end..)])
-}
-
-/// Where a part that was borrowed from `body` lies in it.
-fn span(body: &Bytes, part: &str) -> std::ops::Range<usize> {
-    let start = part.as_ptr() as usize - body.as_ptr() as usize;
-    start..start + part.len()
 }
 
 #[cfg(test)]
