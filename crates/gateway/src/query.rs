@@ -9,37 +9,13 @@ use byok_providers::Provider;
 pub(crate) fn upstream<'q>(provider: &dyn Provider, query: &'q str) -> Option<Cow<'q, str>> {
     let passes = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
-        !provider.withholds_parameter(&decoded(name))
+        !provider.withholds_parameter(name)
     };
     if query.split('&').all(|parameter| passes(&parameter)) {
         return Some(Cow::Borrowed(query));
     }
     let kept: Vec<&str> = query.split('&').filter(passes).collect();
     (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
-}
-
-/// A parameter's name as the provider reads it: however it is spelt, it names the same.
-fn decoded(name: &str) -> Cow<'_, str> {
-    if !name.contains('%') {
-        return Cow::Borrowed(name);
-    }
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).filter(|_| *first == b'%');
-        let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::compatible::Compatible;
 use crate::config_fields;
 use crate::media_type::MediaType;
+use crate::percent::decoded;
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
 };
@@ -106,7 +107,7 @@ impl Provider for Google {
     }
 
     fn withholds_parameter(&self, name: &str) -> bool {
-        matches!(name, "key" | "access_token" | "oauth_token" | "bearer_token")
+        matches!(&*decoded(name), "key" | "access_token" | "oauth_token" | "bearer_token")
     }
 
     fn validation(&self, _: &ProviderConfig) -> ValidationCall {

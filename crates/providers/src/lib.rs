@@ -22,6 +22,7 @@ mod media_type;
 mod mistral;
 mod named_texts;
 mod openai;
+mod percent;
 mod provider;
 mod rate_limits;
 mod sse;

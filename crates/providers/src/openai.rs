@@ -12,8 +12,6 @@ use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-pub(crate) use routes::decoded;
-
 use crate::media_type::MediaType;
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,

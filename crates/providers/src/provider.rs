@@ -107,7 +107,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Request headers of the caller that may go upstream, beyond those every provider takes.
     fn forwards_header(&self, name: &str) -> bool;
 
-    /// Whether a query parameter of that name carries a credential of the caller's: it stays here.
+    /// Whether a query parameter of that name, as it is written in the query, carries a credential of
+    /// the caller's: it stays here.
     fn withholds_parameter(&self, name: &str) -> bool {
         let _ = name;
         false

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 
-use crate::openai::decoded;
+use crate::percent::decoded;
 use crate::provider::AnswerShape::{Bytes, Json as JsonAnswer};
 use crate::provider::BodyKind::{Json, Multipart, Opaque};
 use crate::provider::{AnswerShape, BodyKind, ObjectRef, Operation, Route};

@@ -6,7 +6,8 @@ use byok_domain::ProviderConfig;
 use http::Method;
 
 use super::config::API_VERSION;
-use crate::openai::{OpenAi, decoded};
+use crate::openai::OpenAi;
+use crate::percent::{self, decoded};
 use crate::provider::{PayloadError, Provider, Route};
 
 /// The longest name of a deployment in a payload, in bytes.
@@ -69,15 +70,7 @@ fn segment(name: &str) -> Result<String, PayloadError> {
              characters; leave it out to use the key's deploymentName"
         )));
     }
-    let mut segment = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Ok(segment)
+    Ok(percent::segment(name))
 }
 
 #[cfg(test)]

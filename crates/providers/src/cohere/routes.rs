@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::openai::decoded;
+use crate::percent::decoded;
 use crate::provider::{AnswerShape, BodyKind, ObjectRef, Operation, Route};
 
 const fn op(name: &'static str, body: BodyKind) -> Operation {

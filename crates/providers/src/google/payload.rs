@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::routes;
 use crate::json_parts;
 use crate::named_texts::named_texts;
+use crate::percent;
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
 
 /// The longest model name that is put into a path, in bytes.
@@ -89,16 +90,7 @@ pub(super) fn path<'r>(
             "`model` must be 1 to {MODEL_CAP} bytes without control characters, as Google lists it"
         )));
     }
-    let mut path = format!("/v1beta/{folder}/");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path.push_str(rest);
-    Ok(Cow::Owned(path))
+    Ok(Cow::Owned(format!("/v1beta/{folder}/{}{rest}", percent::segment(name))))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 
+use crate::percent::decoded;
 use crate::provider::{AnswerShape, BodyKind, ObjectRef, Operation, Route};
 
 const fn op(name: &'static str, body: BodyKind, answer: AnswerShape) -> Operation {
@@ -121,25 +122,6 @@ fn stored_objects(method: &Method, path: &str) -> Stored {
         }
         _ => (None, None, None),
     }
-}
-
-/// A segment as its provider reads it: an id is bound under that name.
-pub(crate) fn decoded(segment: &str) -> String {
-    let mut parts = segment.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(&part.as_bytes()[2..]);
-            }
-            None => {
-                bytes.push(b'%');
-                bytes.extend_from_slice(part.as_bytes());
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
