@@ -1,22 +1,11 @@
 //! Picks top-level fields out of a JSON document as it passes, in constant memory.
 
-use memchr::memchr2;
+use crate::json_bytes::{JsonString, next_structural};
 
 /// The longest value that is kept; a longer one counts as absent.
 const VALUE_CAP: usize = 64 * 1024;
 /// The longest field name that can be one of ours.
 const NAME_CAP: usize = 64;
-
-/// The bytes that open, close or separate values.
-const STRUCTURAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < b"\"{}[],".len() {
-        table[b"\"{}[],"[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -45,8 +34,7 @@ pub(crate) struct JsonFields {
     current: Option<usize>,
     /// Brackets open inside the current value.
     depth: u32,
-    in_string: bool,
-    escaped: bool,
+    string: JsonString,
 }
 
 impl JsonFields {
@@ -58,8 +46,7 @@ impl JsonFields {
             name: Vec::new(),
             current: None,
             depth: 0,
-            in_string: false,
-            escaped: false,
+            string: JsonString::default(),
         }
     }
 
@@ -102,7 +89,7 @@ impl JsonFields {
         };
         if bytes[at] == b'"' {
             self.name.clear();
-            self.in_string = true;
+            self.string.begin();
             self.state = State::InName;
         } else {
             self.state = State::Over;
@@ -111,11 +98,11 @@ impl JsonFields {
     }
 
     fn in_name<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let end = self.skip_string(bytes, 0);
-        let text = &bytes[..end - usize::from(!self.in_string)];
+        let end = self.string.skip(bytes, 0);
+        let text = &bytes[..end - usize::from(!self.string.is_open())];
         let room = NAME_CAP - self.name.len();
         self.name.extend_from_slice(&text[..text.len().min(room)]);
-        if !self.in_string {
+        if !self.string.is_open() {
             let name = &self.name;
             self.current = self.wanted.iter().position(|w| w.as_bytes() == name.as_slice());
             if let Some(index) = self.current {
@@ -130,18 +117,16 @@ impl JsonFields {
     fn value<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let mut at = 0;
         while at < bytes.len() {
-            if self.in_string {
-                at = self.skip_string(bytes, at);
+            if self.string.is_open() {
+                at = self.string.skip(bytes, at);
                 continue;
             }
-            // Most bytes mean nothing here: numbers, names of values, spaces.
-            let Some(next) = bytes[at..].iter().position(|byte| STRUCTURAL[usize::from(*byte)])
-            else {
+            let Some(next) = next_structural(&bytes[at..]) else {
                 break;
             };
             at += next;
             match bytes[at] {
-                b'"' => self.in_string = true,
+                b'"' => self.string.begin(),
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' if self.depth > 0 => self.depth -= 1,
                 b',' if self.depth == 0 => return self.end_value(bytes, at, State::Name),
@@ -152,27 +137,6 @@ impl JsonFields {
         }
         self.keep(bytes);
         &[]
-    }
-
-    fn skip_string(&mut self, bytes: &[u8], mut at: usize) -> usize {
-        if self.escaped {
-            self.escaped = false;
-            at += 1;
-        }
-        while at < bytes.len() {
-            let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else { return bytes.len() };
-            at += found + 1;
-            if bytes[at - 1] == b'"' {
-                self.in_string = false;
-                return at;
-            }
-            if at == bytes.len() {
-                self.escaped = true;
-                return at;
-            }
-            at += 1;
-        }
-        at
     }
 
     fn end_value<'a>(&mut self, bytes: &'a [u8], at: usize, next: State) -> &'a [u8] {

@@ -1,6 +1,6 @@
 //! Picks values at given paths out of JSON documents as they pass, in constant memory.
 
-use memchr::memchr2;
+use crate::json_bytes::{JsonString, next_structural};
 
 /// The longest value that is kept, in bytes; a longer one counts as absent.
 const VALUE_CAP: usize = 64 * 1024;
@@ -8,17 +8,6 @@ const VALUE_CAP: usize = 64 * 1024;
 const NAME_CAP: usize = 64;
 /// A step of a path that stands for every element of an array.
 const EACH: &str = "*";
-
-/// The bytes that open, close or separate values.
-const STRUCTURAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < b"\"{}[],".len() {
-        table[b"\"{}[],"[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
 
 /// What the scanner came upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +64,7 @@ pub(crate) struct JsonPaths {
     kept: Vec<u8>,
     /// Brackets open inside a value that leads nowhere.
     depth: u32,
-    in_string: bool,
-    escaped: bool,
+    string: JsonString,
     /// Whether the documents stand in an array that has not been closed.
     in_array: bool,
 }
@@ -92,8 +80,7 @@ impl JsonPaths {
             keeping: None,
             kept: Vec::new(),
             depth: 0,
-            in_string: false,
-            escaped: false,
+            string: JsonString::default(),
             in_array: false,
         }
     }
@@ -156,7 +143,7 @@ impl JsonPaths {
         let Some(at) = bytes.iter().position(|b| matches!(b, b'"' | b'}')) else { return &[] };
         if bytes[at] == b'"' {
             self.name.clear();
-            self.in_string = true;
+            self.string.begin();
             self.state = State::InName;
         } else {
             self.close(found);
@@ -165,11 +152,11 @@ impl JsonPaths {
     }
 
     fn in_name<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let end = self.skip_string(bytes, 0);
-        let text = &bytes[..end - usize::from(!self.in_string)];
+        let end = self.string.skip(bytes, 0);
+        let text = &bytes[..end - usize::from(!self.string.is_open())];
         let room = NAME_CAP - self.name.len();
         self.name.extend_from_slice(&text[..text.len().min(room)]);
-        if !self.in_string {
+        if !self.string.is_open() {
             let paths = std::str::from_utf8(&self.name).map_or(0, |name| self.below(name));
             self.state = State::Before(paths);
         }
@@ -209,16 +196,16 @@ impl JsonPaths {
     fn within<'a>(&mut self, bytes: &'a [u8], found: &mut impl FnMut(Found<'_>)) -> &'a [u8] {
         let mut at = 0;
         while at < bytes.len() {
-            if self.in_string {
-                at = self.skip_string(bytes, at);
+            if self.string.is_open() {
+                at = self.string.skip(bytes, at);
                 continue;
             }
-            let Some(next) = bytes[at..].iter().position(|b| STRUCTURAL[usize::from(*b)]) else {
+            let Some(next) = next_structural(&bytes[at..]) else {
                 break;
             };
             at += next;
             match bytes[at] {
-                b'"' => self.in_string = true,
+                b'"' => self.string.begin(),
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' if self.depth > 0 => self.depth -= 1,
                 b'}' | b']' | b',' if self.depth == 0 => {
@@ -271,27 +258,6 @@ impl JsonPaths {
         } else {
             self.state = State::After;
         }
-    }
-
-    fn skip_string(&mut self, bytes: &[u8], mut at: usize) -> usize {
-        if self.escaped {
-            self.escaped = false;
-            at += 1;
-        }
-        while at < bytes.len() {
-            let Some(next) = memchr2(b'"', b'\\', &bytes[at..]) else { return bytes.len() };
-            at += next + 1;
-            if bytes[at - 1] == b'"' {
-                self.in_string = false;
-                return at;
-            }
-            if at == bytes.len() {
-                self.escaped = true;
-                return at;
-            }
-            at += 1;
-        }
-        at
     }
 }
 

@@ -14,6 +14,7 @@ mod compatible;
 mod config_fields;
 mod google;
 mod hosts;
+mod json_bytes;
 mod json_fields;
 mod json_parts;
 mod json_paths;
