@@ -141,7 +141,7 @@ impl Gateway {
                 return Err(unanswered(call.provider, error, outgoing.learned, open_call));
             }
         };
-        self.limits.note(&key.stored.id, response.headers(), call.at);
+        self.limits.note(&key.stored.project, &key.stored.id, response.headers(), call.at);
         let media = MediaType::of(response.headers());
         let answering = Answering {
             id: call.id,

@@ -250,8 +250,8 @@ impl Gateway {
     }
 
     /// What the provider last said of a key's limits, in an answer that passed through here.
-    pub fn key_limits(&self, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
-        self.limits.of(key)
+    pub fn key_limits(&self, project: &ProjectId, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
+        self.limits.of(project, key)
     }
 
     /// Drops what is known of a customer's keys for a provider: one was connected, changed or

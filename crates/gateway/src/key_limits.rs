@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use byok_domain::{ProviderKeyId, Timestamp};
+use byok_domain::{ProjectId, ProviderKeyId, Timestamp};
 use byok_providers::{RateLimit, rate_limits};
 use http::HeaderMap;
 
@@ -19,7 +19,7 @@ pub struct KeyLimits {
 }
 
 /// Limits by key, as far as answers passed through this process.
-pub(crate) struct LimitsByKey(moka::sync::Cache<ProviderKeyId, Arc<KeyLimits>>);
+pub(crate) struct LimitsByKey(moka::sync::Cache<(ProjectId, ProviderKeyId), Arc<KeyLimits>>);
 
 impl LimitsByKey {
     pub(crate) fn new() -> Self {
@@ -27,14 +27,20 @@ impl LimitsByKey {
     }
 
     /// Takes note of an answer's headers; most answers of some providers tell nothing.
-    pub(crate) fn note(&self, key: &ProviderKeyId, headers: &HeaderMap, at: Timestamp) {
+    pub(crate) fn note(
+        &self,
+        project: &ProjectId,
+        key: &ProviderKeyId,
+        headers: &HeaderMap,
+        at: Timestamp,
+    ) {
         let limits = rate_limits(headers, at);
         if !limits.is_empty() {
-            self.0.insert(key.clone(), Arc::new(KeyLimits { at, limits }));
+            self.0.insert((project.clone(), key.clone()), Arc::new(KeyLimits { at, limits }));
         }
     }
 
-    pub(crate) fn of(&self, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
-        self.0.get(key)
+    pub(crate) fn of(&self, project: &ProjectId, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
+        self.0.get(&(project.clone(), key.clone()))
     }
 }

@@ -103,7 +103,7 @@ pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     // A row counts the calls that were made with its key.
     ask.state.usage.caught_up(PATIENCE).await;
     let keys = ask.state.store.provider_keys(scope.id(), &filter, Page { limit, offset }).await?;
-    let limits = |row: &ProviderKeyRow| ask.state.gateway.key_limits(&row.id);
+    let limits = |row: &ProviderKeyRow| ask.state.gateway.key_limits(scope.id(), &row.id);
     let show = |row: ProviderKeyRow| {
         let limits = limits(&row);
         Shown::new(row, limits.as_deref())
