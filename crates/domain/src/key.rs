@@ -37,9 +37,15 @@ impl KeyStatus {
 ///
 /// Which fields a provider takes, and what they may hold, is checked by that provider's module
 /// before a value of this type is stored. Field names are those of the API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProviderConfig(BTreeMap<String, String>);
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProviderConfig").field(&self.shown().0).finish()
+    }
+}
 
 impl ProviderConfig {
     /// The value of a field.
@@ -118,6 +124,7 @@ mod tests {
         let mut config = ProviderConfig::default();
         config.set("region", "us-east-1");
         config.set("sessionToken", "FwoGZXIvYXdzEXAMPLE");
+        assert!(!format!("{config:?}").contains("EXAMPLE"));
         let shown = config.shown();
         assert_eq!(
             (shown.get("region"), shown.get("sessionToken")),
