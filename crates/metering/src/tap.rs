@@ -204,7 +204,10 @@ impl<B> Drop for Tap<B> {
     fn drop(&mut self) {
         if matches!(self.state, State::Flowing) {
             let findings = self.reader.finish();
-            self.record(Some(ErrorClass::ClientClosed), &findings);
+            // Clients leave as soon as the answer has told an error: it is that which ended it. That
+            // the rest is missing is their own doing.
+            let told = findings.error.filter(|error| *error != ErrorClass::Truncated);
+            self.record(told.or(Some(ErrorClass::ClientClosed)), &findings);
         }
     }
 }

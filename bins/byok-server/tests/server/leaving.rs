@@ -33,6 +33,20 @@ fn one_row(server: &Server, ref_id: &str) -> Value {
 }
 
 #[test]
+fn whoever_leaves_because_the_stream_told_an_error_is_not_who_ended_it() {
+    let (provider, server) = serving();
+    let error = "data: {\"error\":{\"message\":\"boom\",\"type\":\"server_error\"}}\n\n";
+    let begun = "data: {\"model\":\"gpt-4o-mini\",\"choices\":[]}\n\n";
+    let told = (begun.len() + error.len()) as u64;
+    provider.answer_next(Answer::events([begun, error, begun]).stall_at(told));
+    let mut live = server.chat("customer", &streamed_chat()).open();
+    live.until("}}\n\n");
+    live.leave();
+    let row = server.call("customer");
+    assert_eq!((&row["success"], &row["errorClass"]), (&json!(false), &json!("provider_down")));
+}
+
+#[test]
 fn whoever_leaves_a_stream_ends_it_at_the_provider_and_pays_for_what_came() {
     let (provider, server) = serving();
     for (name, leave) in [("fin", Live::leave as fn(Live)), ("reset", Live::reset)] {
