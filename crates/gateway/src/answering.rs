@@ -245,7 +245,7 @@ pub(crate) async fn close(
 async fn keep(closed: Option<Closed>) -> Result<(), CallError> {
     let Some(closed) = closed else { return Ok(()) };
     let receipt = closed.receipt.map_err(|_| CallError::Unavailable)?;
-    receipt.durable().await.map_err(|_| CallError::Unavailable)
+    receipt.await.map_err(|_| CallError::Unavailable)
 }
 
 #[cfg(test)]

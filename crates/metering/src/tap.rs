@@ -1,6 +1,5 @@
 //! Relays an answer and reads its usage in passing; holds back only the end, until it is recorded.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
-use crate::journal::{JournalError, Receipt};
+use crate::journal::Receipt;
 use crate::meter::{OpenCall, Summary};
 
 /// Why a relayed answer ended before its end.
@@ -40,13 +39,11 @@ pub struct Tap<B> {
     left: bool,
 }
 
-type Durable = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
-
 enum State {
     /// Frames pass.
     Flowing,
     /// The end is held until the record is durable.
-    Recording(Durable, Option<Frame<Bytes>>),
+    Recording(Receipt, Option<Frame<Bytes>>),
     /// Recorded; whatever still comes passes.
     Recorded,
     /// Over, or broken.
@@ -105,7 +102,7 @@ impl<B> Tap<B> {
                 Ok(frame)
             }
             Some(Ok(receipt)) => {
-                self.state = State::Recording(Box::pin(receipt.durable()), frame);
+                self.state = State::Recording(receipt, frame);
                 Ok(None)
             }
             Some(Err(())) => {
@@ -161,8 +158,8 @@ where
                         Err(error) => return Poll::Ready(Some(Err(error))),
                     },
                 },
-                State::Recording(durable, held) => {
-                    let kept = ready!(durable.as_mut().poll(cx));
+                State::Recording(receipt, held) => {
+                    let kept = ready!(Pin::new(receipt).poll(cx));
                     let held = held.take();
                     if kept.is_err() {
                         this.state = State::Over;

@@ -25,6 +25,7 @@ mod send_error;
 mod stream;
 mod timed_body;
 mod tls;
+mod turn;
 mod upstream;
 
 pub use connect::ConnectError;

@@ -20,6 +20,7 @@ use crate::{
     send_error::SendError,
     target::Base,
     tls::{InvalidRoots, client_config},
+    turn,
 };
 
 /// How long a failure to reach a customer's host takes at least, so that a refused connection,
@@ -197,6 +198,9 @@ impl Upstream {
                 None => Box::pin(self.connect(base, pool)).await?,
             };
             let mut lease = Lease::new(connection, Arc::clone(&slot));
+            if !fresh {
+                turn::over().await;
+            }
             match lease.exchange(request, upload.as_ref(), timeouts.first_byte).await {
                 Ok(answer) => return receive(answer, lease, timeouts.idle),
                 Err(Failure::Final(error)) => return Err(error),

@@ -57,6 +57,7 @@ impl Keeper {
                 self.rewrite();
             }
         }
+        spool.end_turn();
         if self.distrusted {
             self.rewrite();
         }
@@ -69,12 +70,12 @@ impl Keeper {
     }
 
     fn has_work(&self) -> bool {
-        self.stopping() || self.spool.is_refusing() || self.spool.written() > self.spool.acked()
+        self.stopping() || self.spool.is_refusing() || self.spool.wants_sync()
     }
 
     /// One sync for everything that was written before it.
     fn sync(&mut self) {
-        if self.distrusted || self.spool.written() <= self.spool.acked() {
+        if self.distrusted || !self.spool.wants_sync() {
             return;
         }
         let group = self.collect();
@@ -143,8 +144,8 @@ impl Keeper {
         let group = self.start_over()?;
         if self.spool.settings.durability == Durability::Disk {
             self.sync_group(&group)?;
-            self.acknowledge(group.last_seq);
         }
+        self.acknowledge(group.last_seq);
         self.spool.remove(&std::mem::take(&mut self.void));
         Ok(())
     }
@@ -154,6 +155,7 @@ impl Keeper {
         let spool = &self.spool;
         let mut tail = spool.tail();
         self.syncing.append(&mut tail.unsynced.frames);
+        self.syncing.append(&mut tail.gathered);
         let mut active = spool.create_segment(&mut tail, spool.acked() + 1)?;
         if let Err(error) = fill(&mut active, &self.syncing) {
             spool.remove(&[active.header.number]);

@@ -1,5 +1,6 @@
 //! The promise of durability for one record, and those who wait for it.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,63 +8,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::error::JournalError;
+use super::spool::Spool;
 
 /// Resolves when its record is durable; a future that may be polled wherever the caller lives.
 ///
 /// Dropping it changes nothing about the record.
 #[derive(Debug)]
 #[must_use = "the record is not durable before the receipt resolves"]
-pub struct Receipt(State);
-
-#[derive(Debug)]
-enum State {
-    Durable,
-    Waiting(Waiting),
-}
-
-impl Receipt {
-    pub(crate) const fn durable_at_once() -> Self {
-        Self(State::Durable)
-    }
-
-    pub(crate) const fn waiting(seq: u64, progress: Arc<Progress>) -> Self {
-        Self(State::Waiting(Waiting { seq, progress, registered: None }))
-    }
-
-    /// Whether the record is known to be durable.
-    pub fn is_ready(&self) -> bool {
-        match &self.0 {
-            State::Durable => true,
-            State::Waiting(waiting) => waiting.progress.acked() >= waiting.seq,
-        }
-    }
-
-    /// Waits until the record is durable.
-    ///
-    /// # Errors
-    /// [`JournalError::NotDurable`] when the disk did not confirm it: whoever waits must then not
-    /// act as if the record were kept. (It may be, if the disk comes back.)
-    pub async fn durable(self) -> Result<(), JournalError> {
-        self.await
-    }
-}
-
-impl Future for Receipt {
-    type Output = Result<(), JournalError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Durable => Poll::Ready(Ok(())),
-            State::Waiting(waiting) => waiting.poll(cx),
-        }
-    }
-}
-
-/// One that waits.
-#[derive(Debug)]
-struct Waiting {
+pub struct Receipt {
     seq: u64,
     progress: Arc<Progress>,
+    turn: Option<Turn>,
     registered: Option<Registration>,
 }
 
@@ -74,8 +29,47 @@ struct Registration {
     waker: Waker,
 }
 
-impl Waiting {
+/// The turn of a thread that runs tasks: until all that were ready have run once. Whoever appends
+/// the first record of a turn writes what the turn gathered when it is over: ten answers that were
+/// ready together take one write, and then go out together.
+struct Turn {
+    spool: Arc<Spool>,
+    over: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.spool.end_turn();
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+impl Receipt {
+    /// A receipt for record `seq`; with a `spool` for the one that begins a turn.
+    pub(crate) fn new(seq: u64, progress: Arc<Progress>, spool: Option<Arc<Spool>>) -> Self {
+        let turn = spool.map(|spool| Turn { spool, over: false });
+        Self { seq, progress, turn, registered: None }
+    }
+
+    /// Whether the record is known to be durable.
+    pub fn is_ready(&self) -> bool {
+        self.progress.acked() >= self.seq
+    }
+
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<(), JournalError>> {
+        if let Some(turn) = &mut self.turn {
+            if !turn.over {
+                turn.over = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.turn = None;
+        }
         if let Some(outcome) = self.progress.outcome(self.seq) {
             self.pass_on();
             return Poll::Ready(outcome);
@@ -121,7 +115,18 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Future for Receipt {
+    type Output = Result<(), JournalError>;
+
+    /// # Errors
+    /// [`JournalError::NotDurable`] when the disk did not confirm the record: whoever waits must
+    /// then not act as if it were kept. (It may be, if the disk comes back.)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Self::poll(&mut self, cx)
+    }
+}
+
+impl Drop for Receipt {
     fn drop(&mut self) {
         self.leave();
     }
@@ -178,13 +183,19 @@ impl Progress {
     /// Everything through `seq` is durable.
     pub(crate) fn acknowledge(&self, seq: u64) {
         self.acked.fetch_max(seq, Ordering::SeqCst);
-        self.settle(seq);
+        self.settle(seq, None);
+    }
+
+    /// The same, said by the thread on which most of those wait.
+    pub(crate) fn acknowledge_here(&self, seq: u64) {
+        self.acked.fetch_max(seq, Ordering::SeqCst);
+        self.settle(seq, Some(Circles::of_this_thread()));
     }
 
     /// Everything through `seq` that is not durable has failed to be.
     pub(crate) fn fail(&self, seq: u64) {
         self.failed.fetch_max(seq, Ordering::SeqCst);
-        self.settle(seq);
+        self.settle(seq, None);
     }
 
     fn outcome(&self, seq: u64) -> Option<Result<(), JournalError>> {
@@ -197,16 +208,21 @@ impl Progress {
         }
     }
 
-    fn settle(&self, through: u64) {
+    /// Wakes those whose wait is over: all of the circle `here`, one of each other.
+    fn settle(&self, through: u64, here: Option<usize>) {
         for circle in 0..self.circles.0.len() {
             let mut standing = self.circles.lock(circle);
+            if standing.waiting.is_empty() {
+                continue;
+            }
             let Circle { waiting, next } = &mut *standing;
             next.extend(waiting.extract_if(.., |(seq, _)| *seq <= through).map(|(_, waker)| waker));
-            let first = next.pop();
+            let woken = match here.map(|here| here % self.circles.0.len()) {
+                Some(here) if here == circle => std::mem::take(next),
+                _ => next.pop().into_iter().collect(),
+            };
             drop(standing);
-            if let Some(first) = first {
-                first.wake();
-            }
+            woken.into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -231,7 +247,7 @@ mod tests {
     /// Receipts for records 1 to `n`, each waiting with a waker of its own.
     fn waiting(progress: &Arc<Progress>, n: u64) -> Vec<(Pin<Box<Receipt>>, Arc<Count>)> {
         let wait = |seq| {
-            let mut receipt = Box::pin(Receipt::waiting(seq, Arc::clone(progress)));
+            let mut receipt = Box::pin(Receipt::new(seq, Arc::clone(progress), None));
             let count = Arc::new(Count::default());
             assert!(poll(&mut receipt, &count).is_pending());
             (receipt, count)

@@ -57,10 +57,12 @@ pub(crate) struct Tail {
     pub(crate) active: Active,
     pub(crate) next_seq: u64,
     pub(crate) next_number: u64,
+    /// Frames that wait for the end of the turn they were appended in.
+    pub(crate) gathered: Vec<u8>,
     pub(crate) unsynced: Unsynced,
 }
 
-/// What a sync must cover.
+/// What a sync must cover, or a new file after a failed write.
 #[derive(Default)]
 pub(crate) struct Unsynced {
     /// Sealed files with unsynced frames.
@@ -89,6 +91,7 @@ impl Spool {
                 active,
                 next_seq: first_seq,
                 next_number: number + 1,
+                gathered: Vec::new(),
                 unsynced: Unsynced::default(),
             }),
             catalog: Mutex::new(catalog),
@@ -99,17 +102,19 @@ impl Spool {
         }
     }
 
-    /// The last record written, durable or not.
+    /// The last record appended, durable or not.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
     }
 
     /// The last record that may be applied: one that no later failure takes back.
     pub(crate) fn acked(&self) -> u64 {
-        match self.settings.durability {
-            Durability::Os => self.written(),
-            Durability::Disk => self.progress.acked(),
-        }
+        self.progress.acked()
+    }
+
+    /// Whether something was written that is not synced, and has to be.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.settings.durability == Durability::Disk && self.written() > self.acked()
     }
 
     pub(crate) fn unapplied_bytes(&self) -> u64 {
@@ -173,51 +178,85 @@ impl Spool {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a frame.
-    pub(crate) fn append(&self, frame: &mut FrameBuffer) -> Result<Receipt, JournalFull> {
+    /// Takes a frame.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        frame: &mut FrameBuffer,
+    ) -> Result<Receipt, JournalFull> {
         let mut tail = self.tail();
         if self.is_refusing() {
             return Err(JournalFull);
         }
         let seq = tail.next_seq;
-        let acked = match self.settings.durability {
-            Durability::Os => seq,
-            Durability::Disk => self.progress.acked(),
-        };
-        let bytes = frame.place(seq, acked);
-        if let Err(error) = self.write(&mut tail, bytes) {
-            self.refuse(&error);
-            return Err(JournalFull);
-        }
-        tail.next_seq = seq + 1;
-        self.unapplied_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if self.settings.durability == Durability::Disk {
-            tail.unsynced.frames.extend_from_slice(bytes);
-            self.unsynced_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        }
-        self.written.store(seq, Ordering::SeqCst);
-        drop(tail);
-        Ok(match self.settings.durability {
+        let bytes = frame.place(seq, self.acked());
+        let begins_turn = match self.settings.durability {
             Durability::Os => {
-                self.writer_bell.ring();
-                Receipt::durable_at_once()
+                tail.gathered.extend_from_slice(bytes);
+                tail.gathered.len() == bytes.len()
             }
             Durability::Disk => {
-                self.keeper_bell.ring();
-                Receipt::waiting(seq, Arc::clone(&self.progress))
+                if let Err(error) = self.write(&mut tail, bytes, seq) {
+                    self.refuse(&error);
+                    return Err(JournalFull);
+                }
+                tail.unsynced.frames.extend_from_slice(bytes);
+                false
             }
-        })
+        };
+        tail.next_seq = seq + 1;
+        self.unapplied_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.unsynced_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.written.store(seq, Ordering::SeqCst);
+        drop(tail);
+        if self.settings.durability == Durability::Disk {
+            self.keeper_bell.ring();
+        }
+        Ok(Receipt::new(seq, Arc::clone(&self.progress), begins_turn.then(|| Arc::clone(self))))
     }
 
-    /// Writes to the active segment, or, when that is full or fails, to a new one.
-    fn write(&self, tail: &mut Tail, bytes: &[u8]) -> io::Result<()> {
+    /// Writes the frames that were gathered in a turn, all at once.
+    ///
+    /// When that fails, those who wait learn it. The frames are kept for the keeper to write to a
+    /// new file: they have their places in the sequence.
+    pub(crate) fn end_turn(&self) {
+        let mut tail = self.tail();
+        if tail.gathered.is_empty() {
+            return;
+        }
+        let (first, last) = (self.acked() + 1, tail.next_seq - 1);
+        let mut frames = std::mem::take(&mut tail.gathered);
+        let written = if self.is_refusing() {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            self.write(&mut tail, &frames, first)
+        };
+        match written {
+            Ok(()) => {
+                self.forget_synced(frames.len());
+                frames.clear();
+                tail.gathered = frames;
+                drop(tail);
+                self.progress.acknowledge_here(last);
+                self.writer_bell.ring();
+            }
+            Err(error) => {
+                tail.unsynced.frames.append(&mut frames);
+                drop(tail);
+                self.refuse(&error);
+                self.progress.fail(last);
+            }
+        }
+    }
+
+    /// Writes frames from `first_seq` on to the active segment, or, when that is full or fails, to
+    /// a new one.
+    fn write(&self, tail: &mut Tail, bytes: &[u8], first_seq: u64) -> io::Result<()> {
         if !tail.active.is_full(bytes.len(), self.settings.segment_bytes) {
             match tail.active.append(bytes) {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::warn!(%error, "the journal file is sealed early"),
             }
         }
-        let first_seq = tail.next_seq;
         let mut active = self.create_segment(tail, first_seq)?;
         if let Err(error) = active.append(bytes) {
             self.remove(&[active.header.number]);

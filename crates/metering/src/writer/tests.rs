@@ -322,7 +322,7 @@ fn many_wait_for_durability_on_several_runtimes_and_all_are_woken() {
                                 let leaving = tokio::time::timeout(Duration::ZERO, receipt);
                                 drop(leaving.await);
                             } else {
-                                receipt.durable().await.expect("durable");
+                                receipt.await.expect("durable");
                             }
                         }
                     });

@@ -56,6 +56,11 @@ impl FaultyDisk {
         *held(&self.plan) = None;
     }
 
+    /// How many operations of kind `op` were asked for.
+    pub(super) fn count(&self, op: Op) -> u64 {
+        held(&self.done).get(&op).copied().unwrap_or_default()
+    }
+
     fn attempt(&self, op: Op) -> io::Result<()> {
         let mut done = held(&self.done);
         let n = done.entry(op).or_default();

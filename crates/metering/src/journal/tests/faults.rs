@@ -19,7 +19,7 @@ fn append(journal: &Journal, numbers: std::ops::Range<u64>) -> BTreeSet<u64> {
             .filter_map(|n| journal.append(&record(*n)).ok().map(|receipt| (*n, receipt)))
             .collect();
         for (n, receipt) in receipts {
-            if block_on(receipt.durable()).is_ok() {
+            if block_on(receipt).is_ok() {
                 acked.insert(n);
             }
         }
@@ -97,7 +97,7 @@ fn while_syncs_fail_callers_are_told_and_calls_are_refused() {
     disk.fail(Op::Sync, 1, u64::MAX);
     let receipt = journal.append(&record(1)).expect("room");
     assert!(!receipt.is_ready());
-    let error = block_on(receipt.durable()).expect_err("the disk failed");
+    let error = block_on(receipt).expect_err("the disk failed");
     assert!(matches!(error, JournalError::NotDurable));
     assert!(!journal.has_room());
     assert_eq!(journal.append(&record(2)).expect_err("refused"), JournalFull);
@@ -110,6 +110,24 @@ fn while_syncs_fail_callers_are_told_and_calls_are_refused() {
 }
 
 #[test]
+fn what_a_turn_gathered_is_written_once_and_also_when_nobody_waits_for_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let disk = Arc::new(FaultyDisk::default());
+    let journal = open_on(Arc::new(Handle(Arc::clone(&disk))), dir.path(), Durability::Os);
+    let writes = || disk.count(Op::Write);
+    let before = writes();
+    let receipts: Vec<_> = (1..=10).map(|n| journal.append(&record(n)).expect("room")).collect();
+    assert!(receipts.iter().all(|receipt| !receipt.is_ready()));
+    assert_eq!((writes(), numbers(&journal).len()), (before, 0), "the turn is not over");
+    for receipt in receipts {
+        block_on(receipt).expect("durable");
+    }
+    assert_eq!(writes() - before, 1);
+    drop(journal.append(&record(11)).expect("room"));
+    assert_eq!(numbers(&journal).len(), 11);
+}
+
+#[test]
 fn a_full_disk_refuses_calls_until_there_is_room() {
     for durability in [Durability::Os, Durability::Disk] {
         let dir = tempfile::tempdir().expect("a folder");
@@ -117,7 +135,18 @@ fn a_full_disk_refuses_calls_until_there_is_room() {
         let journal = open_on(Arc::new(Handle(Arc::clone(&disk))), dir.path(), durability);
         assert_eq!(append(&journal, 1..3).len(), 2);
         disk.fail(Op::Write, 1, u64::MAX);
-        assert_eq!(journal.append(&record(3)).expect_err("full"), JournalFull);
+        // What is synced is written at once, and can be refused; the rest when its turn is over.
+        let kept = match durability {
+            Durability::Disk => {
+                assert_eq!(journal.append(&record(3)).expect_err("full"), JournalFull);
+                0
+            }
+            Durability::Os => {
+                let error = block_on(journal.append(&record(3)).expect("room")).expect_err("full");
+                assert!(matches!(error, JournalError::NotDurable));
+                1
+            }
+        };
         assert!(!journal.has_room());
         thread::sleep(Duration::from_millis(50));
         let files = std::fs::read_dir(dir.path()).expect("readable").count();
@@ -125,8 +154,9 @@ fn a_full_disk_refuses_calls_until_there_is_room() {
         disk.heal();
         await_room(&journal);
         assert_eq!(append(&journal, 4..6).len(), 2);
-        assert_eq!(numbers(&journal), [1, 2, 4, 5]);
-        assert_eq!(journal.last_seq(), 4, "what was refused has no number");
+        let all: Vec<_> = [1, 2].into_iter().chain((3..4).take(kept)).chain([4, 5]).collect();
+        assert_eq!(numbers(&journal), all, "the provider did answer a call that was let in");
+        assert_eq!(journal.last_seq(), 4 + kept as u64, "what was refused has no number");
     }
 }
 

@@ -12,7 +12,7 @@ fn records_come_back_in_order_with_the_sequence_counting_on_over_openings() {
             assert_eq!(journal.last_seq(), opening * 10);
             for n in 1..=10 {
                 let receipt = journal.append(&record(opening * 10 + n)).expect("room");
-                block_on(receipt.durable()).expect("durable");
+                block_on(receipt).expect("durable");
             }
             assert_eq!(numbers(&journal), (1..=opening * 10 + 10).collect::<Vec<_>>());
         }
@@ -35,7 +35,7 @@ fn a_record_is_what_it_was_when_it_comes_back() {
             .into(),
         ..record(1)
     };
-    assert!(journal.append(&odd).expect("room").is_ready());
+    block_on(journal.append(&odd).expect("room")).expect("durable");
     let mut reader = reader::Reader::new(Arc::clone(journal.spool()));
     let batch = reader.read(10).expect("readable").expect("a batch");
     assert_eq!(batch.records, [odd]);

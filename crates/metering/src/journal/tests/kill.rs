@@ -91,7 +91,7 @@ fn server() {
                         let receipts: Vec<_> =
                             (0..4).map(|i| journal.append(&record(n + i)).expect("room")).collect();
                         for (i, receipt) in (0..).zip(receipts) {
-                            receipt.durable().await.expect("durable");
+                            receipt.await.expect("durable");
                             // In one write: a line is there or not.
                             let line = format!("ack {}\n", n + i);
                             std::io::stdout().write_all(line.as_bytes()).expect("read");
