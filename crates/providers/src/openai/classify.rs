@@ -17,6 +17,15 @@ const QUOTA_CODES: [&str; 7] = [
     "billing_not_active",
 ];
 
+/// What refusals say when it is money that is missing: OpenAI's, DeepSeek's, xAI's.
+const QUOTA_WORDS: [&str; 5] = [
+    "exceeded your current quota",
+    "Insufficient Balance",
+    "doesn't have any credits",
+    "used all available credits",
+    "monthly spending limit",
+];
+
 /// The parts of an error body that tell its class, whichever of the family's shapes it has.
 struct Refusal {
     kind: String,
@@ -43,8 +52,7 @@ impl Refusal {
     fn is_quota(&self) -> bool {
         self.kind == "insufficient_quota"
             || QUOTA_CODES.contains(&self.code.as_str())
-            || self.message.contains("exceeded your current quota")
-            || self.message.contains("Insufficient Balance")
+            || QUOTA_WORDS.iter().any(|words| self.message.contains(words))
     }
 
     fn is_bad_key(&self) -> bool {
@@ -54,30 +62,40 @@ impl Refusal {
     fn is_scope(&self) -> bool {
         self.code == "missing_scope" || self.message.contains("insufficient permissions")
     }
+
+    /// The status that an error inside an answer of status 200 would have come with.
+    fn told_status(&self) -> u16 {
+        let number = self.code.parse().ok().filter(|code| (400..600).contains(code));
+        match (self.kind.as_str(), self.code.as_str()) {
+            _ if self.is_quota() => 429,
+            (_, _) if number.is_some() => number.unwrap_or(500),
+            ("authentication_error", _) => 401,
+            ("permission_error", _) | (_, "missing_scope") => 403,
+            ("rate_limit_error", _) | (_, "rate_limit_exceeded" | "slow_down") => 429,
+            ("invalid_request_error", _) => 400,
+            (_, "content_filter" | "context_length_exceeded" | "moderation_blocked") => 400,
+            (_, code) if code.starts_with("invalid_") || code.contains("image") => 400,
+            (_, code) if code.contains("content_policy") => 400,
+            _ => 500,
+        }
+    }
 }
 
 pub(super) fn classify(status: StatusCode, body: &[u8]) -> ErrorClass {
     let refusal = refusal(body);
-    match status.as_u16() {
+    let status = if status.is_success() { refusal.told_status() } else { status.as_u16() };
+    match status {
         _ if refusal.is_bad_key() => ErrorClass::KeyRejected,
         // A real key without this one permission: the request is refused, not the key.
         401 | 403 if refusal.is_scope() => ErrorClass::RequestRejected,
         401 => ErrorClass::KeyRejected,
         402 => ErrorClass::QuotaExhausted,
+        403 | 429 if refusal.is_quota() => ErrorClass::QuotaExhausted,
         // Regions, models, content: a 403 of OpenAI never means that the key is unknown.
         403 => ErrorClass::RequestRejected,
-        429 if refusal.is_quota() => ErrorClass::QuotaExhausted,
         429 => ErrorClass::RateLimited,
-        408 | 500..=599 => ErrorClass::ProviderDown,
-        // An error inside an answer of status 200 has only its own words.
-        200..=299 if refusal.is_quota() => ErrorClass::QuotaExhausted,
-        200..=299 if refusal.code == "rate_limit_exceeded" || refusal.code == "429" => {
-            ErrorClass::RateLimited
-        }
-        200..=299 if refusal.kind == "invalid_request_error" || refusal.code == "400" => {
-            ErrorClass::RequestRejected
-        }
-        200..=299 => ErrorClass::ProviderDown,
+        // 498: Groq has no room on the tier that was asked for.
+        408 | 498 | 500..=599 => ErrorClass::ProviderDown,
         _ => ErrorClass::RequestRejected,
     }
 }
@@ -92,8 +110,8 @@ pub(super) fn judge(status: StatusCode, body: &[u8]) -> Verdict {
         401 | 403 if refusal.is_scope() => Verdict::NoPermission,
         401 => Verdict::Invalid,
         402 => Verdict::NoQuota,
+        403 | 429 if refusal.is_quota() => Verdict::NoQuota,
         403 => Verdict::NoPermission,
-        429 if refusal.is_quota() => Verdict::NoQuota,
         // Too many calls: only a known key is counted.
         429 => Verdict::Valid,
         408 | 500..=599 => Verdict::Unreachable,
@@ -134,6 +152,48 @@ mod tests {
             (200, r#"{"error":{"message":"Provider disconnected","code":502}}"#, ProviderDown),
             (200, quota, QuotaExhausted),
             (200, rate, RateLimited),
+            // What errors inside an answer of status 200 name: a status, a code or a type.
+            (200, r#"{"error":{"code":402,"message":"Insufficient credits"}}"#, QuotaExhausted),
+            (200, r#"{"error":{"code":401,"message":"User not found."}}"#, KeyRejected),
+            (200, r#"{"error":{"code":403,"message":"Flagged by moderation"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"404","message":"No endpoints found"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":429,"message":"slow"}}"#, RateLimited),
+            (200, r#"{"error":{"code":3000,"message":"boom"}}"#, ProviderDown),
+            (200, r#"{"error":{"type":"rate_limit_error","code":"slow_down"}}"#, RateLimited),
+            (200, r#"{"error":{"type":"authentication_error"}}"#, KeyRejected),
+            (200, r#"{"error":{"type":"permission_error"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"invalid_prompt","message":"no"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"context_length_exceeded"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"image_too_large"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"image_content_policy_violation"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"content_filter"}}"#, RequestRejected),
+            (200, r#"{"error":{"code":"server_error","message":"boom"}}"#, ProviderDown),
+            (200, r#"{"error":"boom"}"#, ProviderDown),
+            (
+                403,
+                r#"{"code":"The caller does not have permission to execute the specified operation","error":"Your newly created team doesn't have any credits yet. You can purchase credits on https://console.x.ai."}"#,
+                QuotaExhausted,
+            ),
+            (
+                429,
+                r#"{"code":"Some resource has been exhausted","error":"Your team has either used all available credits or reached its monthly spending limit."}"#,
+                QuotaExhausted,
+            ),
+            (
+                403,
+                r#"{"error":{"message":"Input is too long","type":"invalid_request_error"}}"#,
+                RequestRejected,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"the prompt `Incorrect API key` is odd"}}"#,
+                RequestRejected,
+            ),
+            (
+                498,
+                r#"{"error":{"message":"Flex tier capacity exceeded","code":"capacity_exceeded"}}"#,
+                ProviderDown,
+            ),
         ] {
             let status = StatusCode::from_u16(status).expect("status");
             assert_eq!(classify(status, body.as_bytes()), class, "{status} {body}");
