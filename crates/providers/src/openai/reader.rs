@@ -134,7 +134,17 @@ struct EventReader {
     found: Findings,
     tier: Option<String>,
     ended: bool,
-    last_choice_finished: bool,
+    /// Whether a choice has finished, or the chunk of usage alone has come.
+    chat_over: bool,
+}
+
+/// Whether a choice ends in this chunk, however its JSON is spaced.
+fn finishes(chunk: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"finish_reason\"";
+    memmem::find_iter(chunk, NAME).any(|at| {
+        let value = chunk[at + NAME.len()..].trim_ascii_start().strip_prefix(b":");
+        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
+    })
 }
 
 /// The fields of an event that matter, whichever API it belongs to.
@@ -142,6 +152,10 @@ struct EventReader {
 struct Event<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Option<&'a str>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -192,20 +206,25 @@ impl EventReader {
         }
         self.found.events += 1;
         if self.chat {
-            self.last_choice_finished |= memmem::find(data, b"\"finish_reason\":\"").is_some();
+            self.chat_over |= finishes(data);
         }
         if self.passes_unread(data) {
             return;
         }
         let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return };
-        let Event { kind, model, usage, error, service_tier, response } = event;
+        let Event { kind, object, choices, model, usage, error, service_tier, response } = event;
         let last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
+        let has_choices = choices.is_some_and(|raw| raw.get().contains('{'));
+        self.chat_over |= !has_choices && usage.is_some_and(|raw| raw.get() != "null");
         self.take(model, usage, service_tier);
         if let (Some("speech.audio.done"), Some(usage)) = (kind, self.found.usage.as_mut()) {
             // All that speech puts out is audio, though its usage does not say so.
             usage.audio_output = usage.output;
         }
-        if matches!(kind, Some("error" | "conversation.response.error")) && error.is_none() {
+        // Mistral's errors, and vLLM's of old, are no field of an event but the event itself.
+        let is_error = object.is_some_and(|raw| raw.get() == "\"error\"");
+        let is_error = is_error || matches!(kind, Some("error" | "conversation.response.error"));
+        if is_error && error.is_none() {
             self.found.error = Some(classify(StatusCode::OK, data));
         }
         if let Some(error) = error.filter(|raw| raw.get() != "null") {
@@ -285,10 +304,9 @@ impl AnswerReader for EventReader {
         if let (Some(usage), Some(tier)) = (found.usage.as_mut(), &self.tier) {
             usage.tier = service_tier(tier);
         }
-        // Not every compatible host sends [DONE]; a finish reason or the usage is an end as well.
-        found.complete = self.lenient
-            || self.ended
-            || (self.chat && (self.last_choice_finished || found.usage.is_some()));
+        // Not every compatible host sends [DONE]; a finish reason or the usage is an end as well,
+        // but not the running total that some tell in every chunk.
+        found.complete = self.lenient || self.ended || (self.chat && self.chat_over);
         found
     }
 }
@@ -410,6 +428,48 @@ mod tests {
             ("1\n00:00 --> 00:01\nHello {there\n", None),
         ] {
             assert_eq!(read("audio/transcriptions", false, text, 3).0.error, error, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flat_error_inside_a_stream_is_one() {
+        // vLLM ends its stream with `[DONE]` all the same.
+        for (error, class) in [
+            (
+                r#"{"object":"error","message":"too long","type":"BadRequestError","param":null,"code":400}"#,
+                ErrorClass::RequestRejected,
+            ),
+            (
+                r#"{"object":"error","message":"boom","type":"internal_server_error","code":"3700"}"#,
+                ErrorClass::ProviderDown,
+            ),
+        ] {
+            let text = format!("data: {error}\n\ndata: [DONE]\n\n");
+            assert_eq!(read("chat/completions", true, &text, 9).0.error, Some(class), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_running_total_is_no_end_of_a_chat_stream() {
+        let chunk = |rest: &str| {
+            format!(
+                "data: {{\"model\":\"m\",\"choices\":[{rest}],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":1}}}}\n\n"
+            )
+        };
+        for (text, complete) in [
+            (chunk(r#"{"delta":{"content":"hi"},"finish_reason":null}"#), false),
+            (chunk(r#"{"delta":{"content":"hi"},"finish_reason": null}"#), false),
+            (chunk(r#"{"delta":{"content":"\"finish_reason\":\"stop\""}}"#), false),
+            (chunk(r#"{"delta":{},"finish_reason":"stop"}"#), true),
+            (chunk(r#"{"delta":{},"finish_reason" : "stop"}"#), true),
+            (chunk(""), true),
+            (
+                "data: {\"choices\":[{\"delta\":{},\"finish_reason\": \"stop\"}]}\n\n".to_owned(),
+                true,
+            ),
+        ] {
+            let (found, _) = read("chat/completions", true, &text, 17);
+            assert_eq!(found.complete, complete, "{text}");
         }
     }
 
