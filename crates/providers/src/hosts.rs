@@ -7,7 +7,6 @@ use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use memchr::memmem;
 
 use crate::config_fields::unknown;
 use crate::media_type::MediaType;
@@ -16,44 +15,52 @@ use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict, find,
 };
 
-/// A host: its id and name, its base URL, and the path that a GET proves a key on.
-pub(crate) struct Host(&'static str, &'static str, &'static str, &'static str);
+/// A host and what it differs in from others.
+pub(crate) struct Host {
+    id: &'static str,
+    name: &'static str,
+    base_url: &'static str,
+    /// The path that a GET proves a key on.
+    proof: &'static str,
+}
 
-pub(crate) const DEEPSEEK: Host =
-    Host("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "/models");
+const fn host(id: &'static str, name: &'static str, base_url: &'static str) -> Host {
+    Host { id, name, base_url, proof: "/models" }
+}
+
+pub(crate) const DEEPSEEK: Host = host("deepseek", "DeepSeek", "https://api.deepseek.com/v1");
 pub(crate) const FIREWORKS: Host =
-    Host("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", "/models");
-pub(crate) const GROQ: Host = Host("groq", "Groq", "https://api.groq.com/openai/v1", "/models");
+    host("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1");
+pub(crate) const GROQ: Host = host("groq", "Groq", "https://api.groq.com/openai/v1");
 /// Its list of models is public: only `/key` tells whether a key is one.
 pub(crate) const OPENROUTER: Host =
-    Host("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "/key");
-pub(crate) const TOGETHER: Host =
-    Host("together", "Together", "https://api.together.xyz/v1", "/models");
-pub(crate) const XAI: Host = Host("xai", "xAI", "https://api.x.ai/v1", "/models");
+    Host { proof: "/key", ..host("openrouter", "OpenRouter", "https://openrouter.ai/api/v1") };
+pub(crate) const TOGETHER: Host = host("together", "Together", "https://api.together.xyz/v1");
+pub(crate) const XAI: Host = host("xai", "xAI", "https://api.x.ai/v1");
 
 impl Provider for Host {
     fn id(&self) -> &'static str {
-        self.0
+        self.id
     }
 
     fn display_name(&self) -> &'static str {
-        self.1
+        self.name
     }
 
     fn mount(&self) -> &'static str {
-        self.0
+        self.id
     }
 
     fn base_url(&self, _: &ProviderConfig, _: Plane) -> Option<Cow<'static, str>> {
-        Some(self.2.into())
+        Some(self.base_url.into())
     }
 
     fn compatible(&self) -> Option<&'static dyn Provider> {
-        find(self.0)
+        find(self.id)
     }
 
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
-        unknown(config, self.0, &["baseUrl"])
+        unknown(config, self.id, &["baseUrl"])
     }
 
     fn envelope(&self, operation: &str) -> Option<Route> {
@@ -78,24 +85,23 @@ impl Provider for Host {
     }
 
     fn forwards_header(&self, name: &str) -> bool {
-        OpenAi.forwards_header(name)
+        // A host's own headers carry its name (`x-openrouter-title`).
+        let own = name.strip_prefix("x-").and_then(|rest| rest.strip_prefix(self.id));
+        OpenAi.forwards_header(name) || own.is_some_and(|rest| rest.starts_with('-'))
     }
 
     fn validation(&self, _: &ProviderConfig) -> ValidationCall {
-        ValidationCall { plane: Plane::Runtime, path: self.3.into() }
+        ValidationCall { plane: Plane::Runtime, path: self.proof.into() }
     }
 
     fn judge(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Verdict {
-        if wrong_key(status, body) {
-            return Verdict::Invalid;
+        match OpenAi.judge(status, headers, body) {
+            Verdict::Valid if has_no_credit(body) => Verdict::NoQuota,
+            verdict => verdict,
         }
-        OpenAi.judge(status, headers, body)
     }
 
     fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ErrorClass {
-        if wrong_key(status, body) {
-            return ErrorClass::KeyRejected;
-        }
         OpenAi.classify(status, headers, body)
     }
 
@@ -108,9 +114,10 @@ impl Provider for Host {
     }
 }
 
-/// xAI answers 400 to a key that it does not know.
-fn wrong_key(status: StatusCode, body: &[u8]) -> bool {
-    status == StatusCode::BAD_REQUEST && memmem::find(body, b"Incorrect API key").is_some()
+/// Whether what OpenRouter tells of a key is that its limit is used up.
+fn has_no_credit(body: &[u8]) -> bool {
+    let told: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    told["data"]["limit_remaining"].as_f64().is_some_and(|left| left <= 0.0)
 }
 
 #[cfg(test)]
@@ -141,6 +148,33 @@ mod tests {
         let other = br#"{"code":"Client specified an invalid argument","error":"max_tokens"}"#;
         let class = XAI.classify(StatusCode::BAD_REQUEST, &none, other);
         assert_eq!(class, ErrorClass::RequestRejected);
+    }
+
+    #[test]
+    fn a_key_of_openrouters_without_credit_left_is_a_poor_one() {
+        let judged = |host: &Host, body: &str| {
+            host.judge(StatusCode::OK, &HeaderMap::new(), body.as_bytes())
+        };
+        for (left, verdict) in [
+            ("null", Verdict::Valid),
+            ("0.25", Verdict::Valid),
+            ("0", Verdict::NoQuota),
+            ("-0.5", Verdict::NoQuota),
+            ("\"many\"", Verdict::Valid),
+        ] {
+            let body = format!(r#"{{"data":{{"label":"k","limit":10,"limit_remaining":{left}}}}}"#);
+            assert_eq!(judged(&OPENROUTER, &body), verdict, "{left}");
+        }
+        assert_eq!(judged(&OPENROUTER, r#"{"data":{}}"#), Verdict::Valid);
+        assert_eq!(judged(&OPENROUTER, "<html>"), Verdict::Inconclusive(200));
+    }
+
+    #[test]
+    fn openrouter_is_told_who_calls() {
+        for name in ["http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"] {
+            assert!(OPENROUTER.forwards_header(name), "{name}");
+        }
+        assert!(!GROQ.forwards_header("x-openrouter-title"));
     }
 
     #[test]
