@@ -1,7 +1,7 @@
 //! Server-sent events, read and filtered as they pass.
 
 use bytes::{Bytes, BytesMut};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem, memrchr};
 
 /// The longest line that is read; a longer one passes unread.
 const LINE_CAP: usize = 1024 * 1024;
@@ -40,18 +40,20 @@ impl Lines {
             self.overlong = true;
             self.partial = Vec::new();
         } else {
+            // Where the last chunk ended, at a `\r` perhaps: what is before it was searched then.
+            let from = self.partial.len().saturating_sub(1);
             self.partial.extend_from_slice(rest);
-            self.flush_returns(&mut line);
+            self.flush_returns(from, &mut line);
         }
     }
 
     /// A stream that ends its lines with a lone `\r` would otherwise never show a line.
-    fn flush_returns(&mut self, line: &mut impl FnMut(&[u8])) {
+    fn flush_returns(&mut self, from: usize, line: &mut impl FnMut(&[u8])) {
         // The last `\r` may be the first half of `\r\n`: it waits for the next chunk.
         let searchable = self.partial.len().saturating_sub(1);
-        if let Some(last) = self.partial[..searchable].iter().rposition(|b| *b == b'\r') {
-            each_return(&self.partial[..last], line);
-            self.partial.drain(..=last);
+        if let Some(last) = memrchr(b'\r', &self.partial[from..searchable]) {
+            each_return(&self.partial[..from + last], line);
+            self.partial.drain(..=from + last);
         }
     }
 
@@ -86,39 +88,41 @@ pub(crate) fn data(line: &[u8]) -> Option<&[u8]> {
 #[derive(Default)]
 pub struct HideUsageChunk {
     held: BytesMut,
+    ends: EventEnds,
     passing_overlong: bool,
 }
 
 impl HideUsageChunk {
     /// Takes the next bytes, answers those that may go on.
-    pub fn push(&mut self, chunk: Bytes) -> Bytes {
-        if self.passing_overlong {
-            let Some(end) = end_of_event(&chunk) else { return chunk };
-            self.passing_overlong = false;
-            let mut passed = BytesMut::from(&chunk[..end]);
-            passed.extend_from_slice(&self.push(chunk.slice(end..)));
-            return passed.freeze();
+    pub fn push(&mut self, mut chunk: Bytes) -> Bytes {
+        let (mut first, mut last) = (None, 0);
+        while let Some(end) = self.ends.next(&chunk[last..]) {
+            last += end;
+            first = first.or(Some(last));
         }
-        if self.held.is_empty() {
-            if end_of_event(&chunk).is_none() {
-                self.held.extend_from_slice(&chunk);
-                return Bytes::new();
-            }
-            let whole = last_end_of_event(&chunk);
-            self.held.extend_from_slice(&chunk[whole..]);
-            return without_usage_chunk(&chunk.slice(..whole));
+        let Some(first) = first else { return self.hold(chunk) };
+        let overlong = std::mem::take(&mut self.passing_overlong);
+        let rest = chunk.split_off(last);
+        let unread = chunk.split_to(if overlong { first } else { 0 });
+        let events = if self.held.is_empty() {
+            chunk
+        } else {
+            self.held.extend_from_slice(&chunk);
+            self.held.split().freeze()
+        };
+        self.held.extend_from_slice(&rest);
+        let shown = without_usage_chunk(&events);
+        if unread.is_empty() { shown } else { [unread, shown].concat().into() }
+    }
+
+    /// Takes bytes in which no event ends.
+    fn hold(&mut self, chunk: Bytes) -> Bytes {
+        if self.passing_overlong {
+            return chunk;
         }
         self.held.extend_from_slice(&chunk);
-        let whole = last_end_of_event(&self.held);
-        if whole > 0 {
-            let events = self.held.split_to(whole).freeze();
-            return without_usage_chunk(&events);
-        }
-        if self.held.len() > LINE_CAP {
-            self.passing_overlong = true;
-            return self.held.split().freeze();
-        }
-        Bytes::new()
+        self.passing_overlong = self.held.len() > LINE_CAP;
+        if self.passing_overlong { self.held.split().freeze() } else { Bytes::new() }
     }
 
     /// What was held back when the stream ended.
@@ -128,20 +132,52 @@ impl HideUsageChunk {
     }
 }
 
-/// Where the first event ends, its blank line included.
-fn end_of_event(bytes: &[u8]) -> Option<usize> {
-    let lf = memmem::find(bytes, b"\n\n").map(|at| at + 2);
-    let crlf = memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4);
-    match (lf, crlf) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+/// Finds where events end: behind blank lines, whatever ends their lines and wherever the chunks
+/// are cut.
+#[derive(Default)]
+struct EventEnds {
+    /// Whether something stands on the line that is being read.
+    on_line: bool,
+    /// What the last byte of the last chunk has ended, if it was a `\r`: the next one may be a
+    /// `\n` that belongs to it.
+    returned: Option<Returned>,
 }
 
-fn last_end_of_event(bytes: &[u8]) -> usize {
-    let lf = memmem::rfind(bytes, b"\n\n").map_or(0, |at| at + 2);
-    let crlf = memmem::rfind(bytes, b"\r\n\r\n").map_or(0, |at| at + 4);
-    lf.max(crlf)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    Line,
+    Event,
+}
+
+impl EventEnds {
+    /// Where in `bytes`, which go on where the last call stopped, the next event ends.
+    fn next(&mut self, bytes: &[u8]) -> Option<usize> {
+        let returned = self.returned.take_if(|_| !bytes.is_empty());
+        let mut at = usize::from(returned.is_some() && bytes[0] == b'\n');
+        if returned == Some(Returned::Event) {
+            return Some(at);
+        }
+        while let Some(length) = memchr2(b'\n', b'\r', &bytes[at..]) {
+            let is_blank = length == 0 && !self.on_line;
+            self.on_line = false;
+            at += length + 1;
+            if bytes[at - 1] == b'\r' {
+                match bytes.get(at) {
+                    None => {
+                        self.returned =
+                            Some(if is_blank { Returned::Event } else { Returned::Line });
+                        return None;
+                    }
+                    Some(next) => at += usize::from(*next == b'\n'),
+                }
+            }
+            if is_blank {
+                return Some(at);
+            }
+        }
+        self.on_line |= at < bytes.len();
+        None
+    }
 }
 
 fn without_usage_chunk(events: &Bytes) -> Bytes {
@@ -151,11 +187,12 @@ fn without_usage_chunk(events: &Bytes) -> Bytes {
     {
         return events.clone();
     }
+    let mut ends = EventEnds::default();
     let mut rest = &events[..];
     let mut kept = BytesMut::new();
     let mut cut = false;
     while !rest.is_empty() {
-        let end = end_of_event(rest).unwrap_or(rest.len());
+        let end = ends.next(rest).unwrap_or(rest.len());
         let (event, tail) = rest.split_at(end);
         if is_usage_chunk(event) {
             cut = true;
@@ -251,6 +288,58 @@ mod tests {
                 assert_eq!(seen, expected.as_bytes(), "step {step}");
             }
         }
+    }
+
+    #[test]
+    fn events_pass_when_they_are_whole_whatever_ends_their_lines() {
+        for end in ["\n\n", "\r\n\r\n", "\r\r", "\n\r\n", "\r\n\n"] {
+            let mut filter = HideUsageChunk::default();
+            let event = format!("data: {{\"choices\":[{{}}]}}{end}");
+            let passed: usize = (0..3).map(|_| filter.push(Bytes::from(event.clone())).len()).sum();
+            // Behind a `\r` a `\n` may still come: that event waits for the next byte.
+            let waits = usize::from(end.ends_with('\r'));
+            assert_eq!(passed, (3 - waits) * event.len(), "{end:?}");
+            let extra = format!("{}{end}", EXTRA.trim_end());
+            let whole = format!("{event}{extra}data: [DONE]{end}");
+            for step in 1..=whole.len() {
+                let mut filter = HideUsageChunk::default();
+                let mut seen = Vec::new();
+                for chunk in whole.as_bytes().chunks(step) {
+                    seen.extend_from_slice(&filter.push(Bytes::copy_from_slice(chunk)));
+                }
+                seen.extend_from_slice(&filter.finish());
+                let seen = String::from_utf8(seen).expect("text");
+                let lines: Vec<_> = seen.split(['\r', '\n']).filter(|l| !l.is_empty()).collect();
+                assert_eq!(lines, ["data: {\"choices\":[{}]}", "data: [DONE]"], "{end:?} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_usage_chunk_after_an_event_over_the_cap_is_hidden_wherever_that_one_is_cut() {
+        let long = "x".repeat(LINE_CAP + 10);
+        for cut in 0..=2 {
+            let mut filter = HideUsageChunk::default();
+            let mut seen = 0;
+            for piece in [&long, &"\n\n"[..cut], &"\n\n"[cut..], EXTRA, "data: [DONE]\n\n"] {
+                seen += filter.push(Bytes::copy_from_slice(piece.as_bytes())).len();
+            }
+            seen += filter.finish().len();
+            assert_eq!(seen, long.len() + 2 + "data: [DONE]\n\n".len(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_in_small_pieces_is_read_in_linear_time() {
+        let begun = std::time::Instant::now();
+        let text = "x".repeat(LINE_CAP);
+        let mut read = Lines::default();
+        let mut filter = HideUsageChunk::default();
+        for piece in text.as_bytes().chunks(4) {
+            read.push(piece, |_| panic!("no line has ended"));
+            assert!(filter.push(Bytes::from_static(b"xxxx")).is_empty());
+        }
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
     }
 
     #[test]
