@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::compatible::Compatible;
+use crate::config_fields;
 use crate::media_type::MediaType;
 use crate::named_texts::named_texts;
 use crate::openai::OpenAi;
@@ -23,6 +24,8 @@ use crate::provider::{
 
 /// Anthropic's wire. Facts and sources: <https://platform.claude.com/docs/en/api>.
 pub(crate) struct Anthropic;
+
+const BASE: &str = "https://api.anthropic.com";
 
 /// `chat/completions` and `models` as OpenAI's SDK calls them.
 static COMPATIBLE: Compatible =
@@ -51,7 +54,7 @@ impl Provider for Anthropic {
     }
 
     fn base_url(&self, _: &ProviderConfig, _: Plane) -> Option<Cow<'static, str>> {
-        Some("https://api.anthropic.com".into())
+        Some(BASE.into())
     }
 
     fn compatible(&self) -> Option<&'static dyn Provider> {
@@ -59,16 +62,9 @@ impl Provider for Anthropic {
     }
 
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
-        config
-            .iter()
-            .filter(|(field, _)| *field != "baseUrl")
-            .map(|(field, _)| {
-                FieldError::new(
-                    format!("providerConfig.{field}"),
-                    "is not a field of anthropic; use baseUrl, or leave providerConfig out",
-                )
-            })
-            .collect()
+        let mut errors = config_fields::unknown(config, self.id(), &["baseUrl"]);
+        errors.extend(config_fields::base_url_too_long(config, &["/v1"], BASE));
+        errors
     }
 
     fn envelope(&self, operation: &str) -> Option<Route> {
@@ -257,6 +253,19 @@ mod tests {
         for bad in ["[]", "", "{\"file_id\":", "null"] {
             let refused = Anthropic.prepare(&route, Bytes::from_static(bad.as_bytes()), true);
             assert!(matches!(refused, Err(PayloadError::NotAnObject(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_ends_before_the_version() {
+        for (url, wrong) in [
+            ("https://api.anthropic.com", false),
+            ("https://api.anthropic.com/v1", true),
+            ("https://api.anthropic.com/v1/", true),
+        ] {
+            let mut config = ProviderConfig::default();
+            config.set("baseUrl", url);
+            assert_eq!(!Anthropic.check_config(&config).is_empty(), wrong, "{url}");
         }
     }
 

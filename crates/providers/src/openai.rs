@@ -12,6 +12,7 @@ use byok_vault::ProviderSecret;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use crate::config_fields;
 use crate::media_type::MediaType;
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
@@ -44,21 +45,14 @@ impl Provider for OpenAi {
     }
 
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        for (field, value) in config.iter() {
-            let path = format!("providerConfig.{field}");
-            if !CONFIG_FIELDS.contains(&field) {
+        let mut errors = config_fields::unknown(config, self.id(), &CONFIG_FIELDS);
+        for field in ["organization", "project"] {
+            let is_id = |id: &str| {
+                (1..=256).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+            };
+            if config.get(field).is_some_and(|id| !is_id(id)) {
                 errors.push(FieldError::new(
-                    path,
-                    "is not a field of openai; use baseUrl, organization or project",
-                ));
-            } else if field != "baseUrl"
-                && (value.is_empty()
-                    || value.len() > 256
-                    || !value.bytes().all(|b| b.is_ascii_graphic()))
-            {
-                errors.push(FieldError::new(
-                    path,
+                    format!("providerConfig.{field}"),
                     "must be 1 to 256 visible ASCII characters, as OpenAI shows the id",
                 ));
             }
