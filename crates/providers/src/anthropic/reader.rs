@@ -113,7 +113,7 @@ struct Event<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
 }
@@ -139,7 +139,8 @@ impl EventReader {
         let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return };
         match &*event.kind {
             "message_start" => {
-                let message = event.message;
+                let message = event.message.and_then(|raw| serde_json::from_str(raw.get()).ok());
+                let message: Option<Message<'_>> = message;
                 self.report = message.as_ref().and_then(|m| read(m.usage));
                 self.found.model = message.and_then(|m| m.model).map(Cow::into_owned);
             }
@@ -305,6 +306,13 @@ mod tests {
             assert_eq!((found.error, end), (Some(class), true), "{kind}");
             assert_eq!(found.usage.map(|u| u.input), Some(10), "what was told before");
         }
+    }
+
+    #[test]
+    fn an_error_that_says_more_than_anthropic_does_is_found() {
+        let error = "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"},\"message\":\"busy\"}\n\n";
+        let (found, end) = streamed(&[START, error].concat(), 9);
+        assert_eq!((found.error, end), (Some(ErrorClass::ProviderDown), true));
     }
 
     #[test]
