@@ -39,11 +39,27 @@ fn refusal(body: &[u8]) -> Refusal {
         violation["quotaId"].as_str().is_some_and(|id| id.contains("PerDay"))
             || violation["quotaValue"] == "0"
     });
+    let number = error["code"].as_u64().and_then(|code| u16::try_from(code).ok());
     Refusal {
-        code: error["code"].as_u64().and_then(|code| u16::try_from(code).ok()),
+        // Interactions have a name for a code.
+        code: number.or_else(|| named(error["status"].as_str().or(error["code"].as_str())?)),
         message: message.to_owned(),
         reason: texts("reason").next().unwrap_or_default().to_owned(),
         out_of_quota: daily || names_no_quota(message),
+    }
+}
+
+/// The HTTP status of a refusal that is told by name only.
+fn named(status: &str) -> Option<u16> {
+    match status.to_ascii_lowercase().as_str() {
+        "invalid_argument" | "invalid_request" | "failed_precondition" | "out_of_range" => {
+            Some(400)
+        }
+        "unauthenticated" => Some(401),
+        "permission_denied" => Some(403),
+        "not_found" => Some(404),
+        "resource_exhausted" => Some(429),
+        _ => None,
     }
 }
 
@@ -184,7 +200,10 @@ mod tests {
             (200, PER_DAY, QuotaExhausted),
             (200, BAD_KEY, KeyRejected),
             (200, FILE, RequestRejected),
-            (200, interaction, ProviderDown),
+            (200, interaction, RequestRejected),
+            (200, r#"{"error":{"status":"RESOURCE_EXHAUSTED"}}"#, RateLimited),
+            (200, r#"{"error":{"status":"UNAVAILABLE"}}"#, ProviderDown),
+            (200, r#"{"error":{"code":"brand_new"}}"#, ProviderDown),
             (400, interaction, RequestRejected),
         ] {
             let status = StatusCode::from_u16(status).expect("status");
