@@ -4,7 +4,7 @@ use byok_vault::ProviderSecret;
 
 /// How keys of a kind begin, whose they are, and under which provider they are connected. The
 /// longer of two beginnings stands first.
-const BEGINNINGS: [(&str, &str, &str); 13] = [
+const BEGINNINGS: [(&str, &str, &str); 14] = [
     ("byo_", "BYOK", ""),
     ("sk-ant-", "Anthropic", "anthropic"),
     ("sk-or-", "OpenRouter", "openrouter"),
@@ -15,6 +15,7 @@ const BEGINNINGS: [(&str, &str, &str); 13] = [
     ("ABSK", "Bedrock", "bedrock"),
     ("bedrock-api-key-", "Bedrock", "bedrock"),
     ("AKIA", "AWS", "bedrock"),
+    ("ASIA", "AWS", "bedrock"),
     ("gsk_", "Groq", "groq"),
     ("xai-", "xAI", "xai"),
     ("fw_", "Fireworks", "fireworks"),
@@ -50,6 +51,7 @@ mod tests {
             ("openai", "gsk_0123456789abcdef", Some("connect it as groq")),
             ("anthropic", "sk-or-v1-0123456789", Some("connect it as openrouter")),
             ("bedrock", "AKIA0123456789ABCDEF", Some("accessKeyId")),
+            ("bedrock", "ASIA0123456789ABCDEF", Some("accessKeyId")),
             ("openai", "byo_sk_live_0123456789", Some("key of this service")),
             ("openai", "sk-proj-0123456789abcdef", None),
             ("anthropic", "sk-ant-api03-0123456789", None),
