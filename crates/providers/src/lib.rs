@@ -27,6 +27,7 @@ mod percent;
 mod provider;
 mod rate_limits;
 mod sse;
+mod unread;
 mod wire_usage;
 
 pub use key_format::misplaced;
@@ -37,3 +38,4 @@ pub use provider::{
 };
 pub use rate_limits::{RateLimit, rate_limits};
 pub use sse::HideUsageChunk;
+pub use unread::Unread;

@@ -13,6 +13,7 @@ use super::usage::Report;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
+use crate::unread::Unread;
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
     let counts = generates(route);
@@ -40,19 +41,6 @@ fn generates(route: &Route) -> bool {
 /// The class of the value of an `error` field in an answer of status 200.
 fn class_of(error: &[u8]) -> ErrorClass {
     classify(StatusCode::OK, &[b"{\"error\":", error, b"}"].concat())
-}
-
-/// Answers that tell nothing (file contents, results of a batch).
-struct Unread;
-
-impl AnswerReader for Unread {
-    fn read(&mut self, _chunk: &[u8]) -> Seen {
-        Seen::More
-    }
-
-    fn finish(&mut self) -> Findings {
-        Findings { complete: true, ..Findings::default() }
-    }
 }
 
 /// A JSON document.

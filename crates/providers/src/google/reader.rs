@@ -10,6 +10,7 @@ use super::routes;
 use super::usage::Report;
 use crate::json_paths::{Found, JsonPaths};
 use crate::provider::{AnswerShape, Route};
+use crate::unread::Unread;
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
     if route.operation.answer == AnswerShape::Bytes {
@@ -34,19 +35,6 @@ fn counts(route: &Route) -> bool {
     route.method == Method::POST
         && !unpaid.contains(&route.operation.name)
         && !route.operation.name.contains("{id}")
-}
-
-/// Answers that tell nothing (file contents).
-struct Unread;
-
-impl AnswerReader for Unread {
-    fn read(&mut self, _chunk: &[u8]) -> Seen {
-        Seen::More
-    }
-
-    fn finish(&mut self) -> Findings {
-        Findings { complete: true, ..Findings::default() }
-    }
 }
 
 const USAGE: usize = 0;

@@ -12,6 +12,7 @@ use super::classify::classify;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
+use crate::unread::Unread;
 use crate::wire_usage::{audio_seconds, openai_usage, service_tier, web_searches};
 
 /// The class of the value of an `error` field in an answer of status 200.
@@ -47,19 +48,6 @@ fn generates(route: &Route) -> bool {
 fn is_chat(route: &Route) -> bool {
     let name = route.operation.name;
     name == "chat" || name.ends_with("completions")
-}
-
-/// Answers that tell nothing (audio, file contents).
-struct Unread;
-
-impl AnswerReader for Unread {
-    fn read(&mut self, _chunk: &[u8]) -> Seen {
-        Seen::More
-    }
-
-    fn finish(&mut self) -> Findings {
-        Findings { complete: true, ..Findings::default() }
-    }
 }
 
 const FIELDS: [&str; 8] =
