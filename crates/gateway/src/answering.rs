@@ -56,7 +56,7 @@ impl Answering {
         if !head.status.is_success() || page {
             return self.refuse(head.status, &head.headers, body, call, page).await;
         }
-        let readable = json && !head.headers.contains_key(header::CONTENT_ENCODING);
+        let readable = json && !headers::is_coded(&head.headers);
         let judged = readable && self.expects_json && head.status == StatusCode::OK;
         if body.is_end_stream() && !judged {
             // Nothing will be polled of an empty body: it is recorded here.

@@ -8,7 +8,7 @@ use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage
 use byok_metering::meter::{CallContext, OpenCall};
 use byok_net::{SendBody, SendError};
 use byok_providers::{
-    AnswerShape, HideUsageChunk, MediaType, ObjectRef, OutgoingRequest, Provider,
+    AnswerShape, HideUsageChunk, MediaType, ObjectRef, OutgoingRequest, Provider, Unread,
 };
 use byok_vault::{Binding, ProviderSecret, Purpose};
 use bytes::Bytes;
@@ -155,13 +155,19 @@ impl Gateway {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
             return Err(CallError::Redirect(call.provider.display_name()));
         }
-        let mut reader = call.provider.reader_beside(&call.route, media, response.headers());
+        // Some compress although they are told not to: then nothing can be read, nor cut out.
+        let coded = headers::is_coded(response.headers());
+        let mut reader = if coded {
+            Box::new(Unread)
+        } else {
+            call.provider.reader_beside(&call.route, media, response.headers())
+        };
         if let (Some(named), Some(record)) =
             (Named::in_answer(&call.route, owned), open_call.record_mut())
         {
             reader = self.made.noting(reader, record, named);
         }
-        let hide = outgoing.hide_usage.then(HideUsageChunk::default);
+        let hide = (outgoing.hide_usage && !coded).then(HideUsageChunk::default);
         answering.answer(response, open_call, reader, hide).await
     }
 

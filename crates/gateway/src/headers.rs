@@ -20,6 +20,11 @@ pub(crate) fn upstream(provider: &dyn Provider, from: &HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Whether a body is compressed, or coded in another way.
+pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
+}
+
 fn passes_up(name: &HeaderName) -> bool {
     name == header::CONTENT_TYPE
         || name == header::ACCEPT

@@ -107,6 +107,20 @@ fn a_compressed_answer_passes_as_it_is_and_its_usage_is_unknown() {
         let row = server.row(&reply);
         assert_eq!((&row["totalTokens"], &row["costUsd"]), (&Value::Null, &Value::Null), "{row}");
     }
+    // What the test provider calls gzip leaves the text readable; this is as opaque as real coding.
+    let coded: Vec<u8> =
+        b"\x1f\x8b".iter().copied().chain((0..4000).map(|n| n as u8 | 0x80)).collect();
+    for asked in [
+        server.chat("customer", &streamed_chat()),
+        server.envelope("chat/completions", "customer", &streamed_chat()),
+    ] {
+        let answer = Answer::new(200, "text/event-stream", coded.clone());
+        provider.answer_next(answer.header("content-encoding", "gzip"));
+        let reply = asked.send();
+        assert_eq!(reply.answered(), coded, "whole to its end");
+        let row = server.row(&reply);
+        assert_eq!((&row["success"], &row["totalTokens"]), (&json!(true), &Value::Null), "{row}");
+    }
     assert!(
         provider.requests().iter().all(|seen| seen.header("accept-encoding") == Some("identity"))
     );
