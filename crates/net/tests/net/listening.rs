@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     net::SocketAddr,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -19,12 +20,16 @@ use tokio::{
 
 use crate::support::soon;
 
+static BIG: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'x'; 64 << 20]));
+
 /// Answers `/big` with 64 MiB, panics at `/panic`, waits at `/slow`, reads the body at `/read`,
 /// and tells everybody else who they are.
-async fn service(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(crate) async fn service(
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let peer = request.extensions().get::<PeerAddr>().expect("a peer").0;
     let body = match request.uri().path() {
-        "/big" => Bytes::from(vec![b'x'; 64 << 20]),
+        "/big" => BIG.clone(),
         "/panic" => panic!("a service may fail"),
         "/slow" => {
             sleep(Duration::from_millis(1500)).await;
@@ -42,7 +47,7 @@ async fn service(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, In
     Ok(Response::new(Full::new(body)))
 }
 
-fn config(threads: usize) -> ServerConfig {
+pub(crate) fn config(threads: usize) -> ServerConfig {
     ServerConfig {
         threads,
         header_timeout: Duration::from_millis(600),
@@ -58,7 +63,7 @@ fn start() -> Server {
     serve(config(1), service_fn(service)).expect("a server")
 }
 
-async fn connect(server: &Server) -> TcpStream {
+pub(crate) async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.local_addr()).await.expect("a connection")
 }
 
@@ -70,7 +75,7 @@ async fn rest(tcp: &mut TcpStream) -> String {
 }
 
 /// One answer with a length, leaving the connection open.
-async fn answer(tcp: &mut TcpStream) -> String {
+pub(crate) async fn answer(tcp: &mut TcpStream) -> String {
     let mut all = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&all).into_owned();
@@ -85,7 +90,7 @@ async fn answer(tcp: &mut TcpStream) -> String {
     }
 }
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+pub(crate) const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
 async fn requests_on_one_connection_are_served_in_turn_and_know_their_peer() {

@@ -8,6 +8,7 @@ mod https;
 mod listening;
 mod rebinding;
 mod reuse;
+mod slowloris;
 mod support;
 mod timing;
 mod tls;
