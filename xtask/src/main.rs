@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod deny;
 mod e2e;
 mod layers;
 mod prices;
@@ -12,12 +13,13 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  ci        everything CI runs: fmt, clippy, layers, prices --check, test, e2e
+  ci        everything CI runs: fmt, layers, deny, prices --check, clippy, test, e2e
   test      unit, table, property and in-process server tests
   e2e       the release server, driven by published clients
   bench     throughput, latency, streams, beside nginx and Portkey
   prices    --from FILE  rebuild the built-in price table; --check  verify it
   layers    check that crates depend only on what the architecture allows
+  deny      check licences, banned crates and sources of all dependencies (deny.toml)
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "prices" => prices::run(&rest),
         "layers" => layers::run(&rest),
+        "deny" => deny::run(&rest),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
