@@ -34,8 +34,10 @@ const PROVIDERS: [(&str, &str); 15] = [
 const INCLUSIVE: &str = "xai";
 
 /// Prices that look wrong and are kept as they were published: provider, model, field.
-const ODD: [(&str, &str, &str); 1] =
-    [("openrouter", "google/gemini-3.1-pro-preview", "cacheWriteAbove200k")];
+const ODD: [(&str, &str, &str); 2] = [
+    ("openrouter", "google/gemini-3.1-pro-preview", "cacheWriteAbove200k"),
+    ("openrouter", "deepseek/deepseek-v4-pro-0813", "offPeak"),
+];
 
 /// The dearest token that is believed without a second look, USD per 1,000,000.
 const DEAREST_TOKEN: f64 = 1_000.0;
@@ -79,7 +81,6 @@ fn build(source: &str) -> Result<String, Box<dyn std::error::Error>> {
         let mut models = source.remove(theirs).ok_or_else(|| format!("{theirs} is missing"))?;
         for row in models.as_object_mut().into_iter().flat_map(Map::values_mut) {
             let row = row.as_object_mut().ok_or("a row is no object")?;
-            row.remove("offPeak");
             if theirs == INCLUSIVE && row.keys().any(|name| name.contains("Above")) {
                 row.insert("aboveInclusive".to_owned(), true.into());
             }
@@ -98,12 +99,14 @@ fn build(source: &str) -> Result<String, Box<dyn std::error::Error>> {
     Ok(render(&table, &header(&note, &table)))
 }
 
-/// Equal but for how numbers are written: `5` is `5.0`.
+/// Equal but for how numbers are written (`5` is `5.0`), and how hours of the week are.
 fn same_numbers(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
+            let same =
+                |name: &str, a: &Value, b: &Value| name == "windowsUTC" || same_numbers(a, b);
             a.len() == b.len()
-                && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_numbers(a, b)))
+                && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(name, a, b)))
         }
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         _ => a == b,
@@ -123,7 +126,7 @@ fn header(note: &Value, table: &PriceTable) -> Value {
         "zeroPriced": note["zeroPriced"],
         "aboveInclusive": "the Above<N>k prices hold from N*1000 prompt tokens on, not over it",
         "droppedAbsurd": note["droppedAbsurd"],
-        "leftOut": "offPeak (prices by the time of day, 8 rows)",
+        "offPeak": "prices that replace the row's own in its windowsUTC; a window that does not end later than it begins ends on the next day, weekdays are 1 (Monday) to 7, none is every day",
         "counts": counts(table),
     })
 }
@@ -203,6 +206,11 @@ fn oddities(row: &Prices) -> Vec<String> {
     let all_zero = rates.values().all(|rate| *rate == 0.0);
     expect(row.mode().is_some(), "has no mode".to_owned());
     expect(row.is_zero_priced() == all_zero, "zeroPriced and the prices disagree".to_owned());
+    for (field, rate) in row.off_peak().into_iter().flat_map(|(_, rates)| rates) {
+        let list = rates.get(&field);
+        let cheaper = list.is_some_and(|list| rate.parse::<f64>().is_ok_and(|rate| rate <= *list));
+        expect(cheaper, format!("offPeak {field} is {rate}, over {list:?}"));
+    }
     for (&field, &rate) in &rates {
         let at_most = |other: Option<&f64>| other.is_none_or(|other| rate <= *other);
         let at_least = |other: Option<&f64>| other.is_none_or(|other| rate >= *other);
@@ -233,7 +241,8 @@ mod tests {
         let mut source = json!({"_note": {"source": "a test", "counts": {}}});
         for (theirs, _) in PROVIDERS {
             source[theirs] = json!({
-                "b": {"mode": "chat", "output": 15, "input": 2.5, "offPeak": {"input": 1}},
+                "b": {"mode": "chat", "output": 15, "input": 2.5, "offPeak": {"input": 1, "windowsUTC": [
+                        {"weekdays": ["sunday", "saturday"], "hours_utc": "00:00-00:00"}]}},
                 "a": {"mode": "chat", "input": 0.000000000001, "inputAbove200k": 1e-3},
             });
             source["_note"]["counts"][theirs] = 2.into();
@@ -253,7 +262,7 @@ mod tests {
             lines[at + 1..at + 4],
             [
                 r#""a": {"mode":"chat","input":0.000000000001,"inputAbove200k":0.001},"#,
-                r#""b": {"mode":"chat","input":2.5,"output":15}"#,
+                r#""b": {"mode":"chat","input":2.5,"output":15,"offPeak":{"input":1,"windowsUTC":[{"hours_utc":["00:00-00:00"],"weekdays":[6,7]}]}}"#,
                 "},",
             ]
         );
@@ -293,6 +302,9 @@ mod tests {
             ("\"input\":2.5", "\"input\":2.5e9", "check the unit"),
             ("\"input\":2.5", "\"input\":1001", "over 1000"),
             ("\"inputAbove200k\":0.001", "\"inputAbove200k\":0", "inputAbove200k is under input"),
+            ("{\"input\":1,", "{\"input\":3,", "offPeak input is 3, over Some(2.5)"),
+            ("{\"input\":1,", "{\"cacheRead\":1,", "offPeak cacheRead is 1, over None"),
+            ("[6,7]", "[7,6]", "not as"),
             ("\"output\":15", "\"output\":15,\"outputBatch\":16", "outputBatch is over output"),
             (
                 "\"output\":15",

@@ -91,14 +91,17 @@ fn others(prices: &Prices) -> String {
         field.above_k == 0 && field.tier == Tier::Standard && COLUMNS.contains(&field.base)
     };
     let rest: Vec<_> = prices.rates().filter(|(field, _)| !has_column(field)).collect();
-    match rest.as_slice() {
-        [] => "-".to_owned(),
+    let mut parts: Vec<String> = match rest.as_slice() {
         few if few.len() <= 2 => {
-            let few: Vec<_> = few.iter().map(|(field, price)| format!("{field} {price}")).collect();
-            few.join(", ")
+            few.iter().map(|(field, price)| format!("{field} {price}")).collect()
         }
-        many => format!("{} more", many.len()),
+        many => vec![format!("{} more", many.len())],
+    };
+    if let Some((windows, rates)) = prices.off_peak() {
+        let rates: Vec<_> = rates.map(|(field, price)| format!("{field} {price}")).collect();
+        parts.push(format!("off-peak {} at {windows}", rates.join(" ")));
     }
+    if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
 }
 
 /// Every price of a model, at each provider that has it.
@@ -124,6 +127,13 @@ fn details(book: &PriceBook, providers: &BTreeSet<&str>, model: &str) -> Option<
         for (field, price) in found.prices.rates() {
             let name = field.to_string();
             let _ = writeln!(text, "  {name:34} {price:>18}  per {}", field.base.per());
+        }
+        if let Some((windows, rates)) = found.prices.off_peak() {
+            let _ = writeln!(text, "  off-peak, {windows}:");
+            for (field, price) in rates {
+                let name = field.to_string();
+                let _ = writeln!(text, "    {name:32} {price:>18}  per {}", field.base.per());
+            }
         }
     }
     (!text.is_empty()).then_some(text)
@@ -187,6 +197,22 @@ mod tests {
         assert!(text.contains("openai gpt-4o: operator\n"), "{text}");
         assert!(text.contains("\n\nopenai") || text.starts_with("openai"), "{text}");
         assert!(text.contains("azure-openai gpt-4o: built-in"), "{text}");
+    }
+
+    #[test]
+    fn off_peak_prices_are_shown_with_their_hours() {
+        const HOURS: &str =
+            "Mon Tue Wed Thu Fri 00:00-01:00, 04:00-06:00, 10:00-00:00; Sat Sun 00:00-00:00 UTC";
+        let list = tell(&book(), Some("deepseek"), None).expect("known");
+        let row = list.lines().find(|line| line.contains(" deepseek-v4-pro ")).expect("a row");
+        assert!(
+            row.ends_with(&format!("off-peak input 0.66 output 1.98 cacheRead 0.022 at {HOURS}")),
+            "{row}"
+        );
+        let text = tell(&book(), Some("deepseek"), Some("deepseek-v4-pro")).expect("known");
+        assert!(text.contains(&format!("\n  off-peak, {HOURS}:\n    input ")), "{text}");
+        assert_eq!(line(&text, "    output "), ["output", "1.98", "per", "1M", "tokens"]);
+        assert_eq!(line(&text, "  output "), ["output", "3.96", "per", "1M", "tokens"]);
     }
 
     #[test]

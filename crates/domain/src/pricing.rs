@@ -7,7 +7,8 @@
 //!
 //! A model is looked up in the project's overrides, then in the operator's table, then in the
 //! built-in one ([`PriceBook::find`]); a row found is the whole truth about its model: what it
-//! does not say is not taken from a table further down.
+//! does not say is not taken from a table further down. Some rows have other prices at some hours,
+//! so that finding one needs the time of the call.
 
 mod alias;
 mod base;
@@ -18,6 +19,7 @@ mod entries;
 mod factor;
 mod field;
 mod merge;
+mod off_peak;
 mod prices;
 mod row;
 mod table;
@@ -27,6 +29,7 @@ pub use base::Base;
 pub use book::{Found, PriceBook, PriceSource};
 pub use cost::Priced;
 pub use field::{Field, Tier};
+pub use off_peak::Windows;
 pub use prices::Prices;
 pub use table::{PriceTable, PricingError};
 

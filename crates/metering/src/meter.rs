@@ -86,7 +86,7 @@ impl Meter {
             (None, None) => &[],
         };
         self.prices
-            .find_any(Some(&context.overrides), record.provider.as_str(), names)?
+            .find_any(Some(&context.overrides), record.provider.as_str(), names, record.at)?
             .price(usage)
     }
 }

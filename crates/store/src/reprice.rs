@@ -62,6 +62,8 @@ pub struct Unpriced {
     pub answered: Option<String>,
     /// What it used.
     pub usage: Usage,
+    /// When it came in, since some prices depend on the hour.
+    pub at: Timestamp,
 }
 
 /// What became of the calls without a price.
@@ -212,6 +214,7 @@ fn unpriced(row: &Model) -> Result<Unpriced, StoreError> {
         model: row.model.clone(),
         answered: row.answered_model.clone(),
         usage: usage_detail::read(row)?.unwrap_or_default(),
+        at: time(row),
     })
 }
 
@@ -277,8 +280,12 @@ async fn write_roll_ups(
 
 /// The hour of a call's roll-up, by its first millisecond.
 fn hour(row: &Model) -> i64 {
+    time(row).hour().as_millis()
+}
+
+fn time(row: &Model) -> Timestamp {
     let id = <[u8; 16]>::try_from(row.id.as_slice()).unwrap_or_default();
-    time_of(&byok_domain::RequestId::from_bytes(id)).hour().as_millis()
+    time_of(&byok_domain::RequestId::from_bytes(id))
 }
 
 fn sum(costs: impl Iterator<Item = PicoUsd>) -> i128 {

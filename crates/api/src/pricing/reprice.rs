@@ -57,7 +57,8 @@ pub(crate) async fn reprice(scope: Scope, ask: Ask) -> Answer {
     let price = |call: &Unpriced| {
         let names: Vec<&str> =
             [&call.answered, &call.model].into_iter().flatten().map(String::as_str).collect();
-        book.find_any(Some(&overrides), call.provider.as_str(), &names)?.price(&call.usage)
+        let provider = call.provider.as_str();
+        book.find_any(Some(&overrides), provider, &names, call.at)?.price(&call.usage)
     };
     let done = state.store.reprice(scope.id(), wanted, price, &scope.by(at)).await?;
     answer::json(&Report::of(done, dry_run)?)

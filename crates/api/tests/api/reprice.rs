@@ -1,6 +1,6 @@
 //! `POST /reprice`.
 
-use byok_domain::{CallRecord, ProjectId, Usage};
+use byok_domain::{CallRecord, ProjectId, RequestId, Timestamp, Usage};
 use serde_json::{Value, json};
 
 use crate::rig::{ADMIN, Rig};
@@ -76,6 +76,33 @@ async fn buckets_that_no_column_shows_are_priced_exactly() {
         .await;
     let done = rig.as_a("POST", "/reprice", Some(json!({}))).await;
     assert!(done.text.contains("\"costUsd\":0.00442,"), "{}", done.text);
+}
+
+#[tokio::test]
+async fn a_request_is_priced_by_the_hour_that_it_came_in_at() {
+    let rig = Rig::start().await;
+    let calls = ["2026-01-05T15:59:59Z", "2026-01-05T16:00:00Z"].map(|at| {
+        let at = Timestamp::parse(at).expect(at);
+        let id = RequestId::from_parts(at, [at.as_millis().to_le_bytes()[1]; 10]);
+        CallRecord { id, at, ..unpriced(&rig, "my-finetune") }
+    });
+    calls.iter().for_each(|call| rig.record(call));
+    let off_peak =
+        json!({ "input": 1, "output": 4, "windowsUTC": [{ "hours_utc": "16:00-00:00" }] });
+    let row =
+        json!({ "input": 2, "output": 8, "cacheRead": 0.5, "cacheWrite": 3, "offPeak": off_peak });
+    set_price(&rig, row).await;
+    let done = rig.as_a("POST", "/reprice", Some(json!({}))).await.ok();
+    assert_eq!(done["repriced"], 2);
+    for (call, cost, input) in [(&calls[0], 0.000625, 2), (&calls[1], 0.000325, 1)] {
+        let row = rig.as_a("GET", &format!("/logs/{}", call.id), None).await.ok();
+        assert_eq!((&row["costUsd"], &row["unitPrices"]["input"]), (&json!(cost), &json!(input)));
+    }
+    let shown = rig.as_a("GET", "/pricing", None).await.ok();
+    assert_eq!(
+        shown["overrides"]["openai"]["my-finetune"]["offPeak"],
+        json!({ "input": 1, "output": 4, "windowsUTC": [{ "hours_utc": ["16:00-00:00"] }] })
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::alias;
 use super::prices::Prices;
 use super::table::{Models, PriceTable};
+use crate::Timestamp;
 
 /// The built-in table with the operator's laid over it.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl PriceBook {
         self.builtin
     }
 
-    /// The prices of a model: the project's, else the operator's, else the built-in ones.
+    /// The prices of a model for a call that came in `at`: the project's, else the operator's, else the built-in ones.
     ///
     /// In each table the exact name goes before its aliases (a dated or `-latest` name finds the
     /// plain one), and a table is asked for all of them before the next table: a project that
@@ -64,8 +65,9 @@ impl PriceBook {
         project: Option<&'a PriceTable>,
         provider: &str,
         model: &str,
+        at: Timestamp,
     ) -> Option<&'a Prices> {
-        self.find_any(project, provider, &[model])
+        self.find_any(project, provider, &[model], at)
     }
 
     /// As [`find`](Self::find) for a model that goes by several names, the best one first: the one
@@ -77,13 +79,14 @@ impl PriceBook {
         project: Option<&'a PriceTable>,
         provider: &str,
         names: &[&str],
+        at: Timestamp,
     ) -> Option<&'a Prices> {
         let found = self.locate(project, provider, names)?;
-        (!found.prices.is_zero_priced()).then_some(found.prices)
+        (!found.prices.is_zero_priced()).then(|| found.prices.at(at))
     }
 
-    /// As [`find_any`](Self::find_any), with where the row was found, even when it says that its
-    /// prices are not known.
+    /// As [`find_any`](Self::find_any), with where the row was found, for all times, and even when
+    /// it says that its prices are not known.
     ///
     /// The built-in table knows whose list another provider charges by: Azure's models that have
     /// no row cost what OpenAI asks for them, OpenRouter's what their makers ask. An override is

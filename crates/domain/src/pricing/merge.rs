@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::entries::Entries;
+use super::off_peak;
 use super::prices::Prices;
 use super::row::{Draft, unknown_field};
 use super::table::Models;
@@ -145,6 +146,9 @@ impl Merge {
                 if self.may_remove(path) && !draft.remove(name) {
                     self.error(path, &unknown_field(name));
                 }
+            } else if name == "offPeak" {
+                let off_peak = draft.off_peak.take().unwrap_or_default();
+                draft.off_peak = self.off_peak(off_peak, path, value);
             } else if let Err(message) = draft.set(name, value.get()) {
                 self.error(path, &message);
             }
@@ -164,6 +168,39 @@ impl Merge {
             return None;
         }
         Some(draft.finish())
+    }
+
+    fn off_peak(
+        &mut self,
+        mut draft: off_peak::Draft,
+        path: Path<'_>,
+        value: &RawValue,
+    ) -> Option<off_peak::Draft> {
+        let Some(entries) = object(value) else {
+            self.error(
+                path,
+                "must be an object of the prices that differ and their windowsUTC, as in \
+                 {\"input\": 0.15, \"windowsUTC\": [{\"hours_utc\": [\"16:00-00:00\"]}]}",
+            );
+            return None;
+        };
+        let before = self.errors.len();
+        self.unique(Some(&path), &entries);
+        for (name, value) in &entries.0 {
+            let path = Path { parent: Some(&path), name };
+            if is_null(value) {
+                if self.may_remove(path) && !draft.remove(name) {
+                    self.error(path, &unknown_field(name));
+                }
+            } else if let Err(message) = draft.set(name, value) {
+                self.error(path, &message);
+            }
+        }
+        let missing = draft.missing().filter(|_| self.errors.len() == before);
+        if let Some(missing) = missing {
+            self.error(path, missing);
+        }
+        Some(draft)
     }
 
     fn may_remove(&mut self, path: Path<'_>) -> bool {

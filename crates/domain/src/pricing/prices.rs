@@ -8,7 +8,9 @@ use super::base::Base;
 use super::decimal::Decimal;
 use super::field::{Field, Tier};
 use super::merge::read_row;
+use super::off_peak::{OffPeak, WINDOWS, Windows};
 use super::unit_prices::UnitTexts;
+use crate::Timestamp;
 
 /// The prices of one model, each exact.
 ///
@@ -25,6 +27,7 @@ pub struct Prices {
     pub(super) deprecated: Option<Box<str>>,
     pub(super) above_inclusive: bool,
     pub(super) zero_priced: bool,
+    pub(super) off_peak: Option<Box<OffPeak>>,
     pub(super) texts: UnitTexts,
 }
 
@@ -54,9 +57,23 @@ impl Prices {
         self.zero_priced
     }
 
+    /// The row as it is at `at`: with its off-peak prices, if it has some and they hold then.
+    pub fn at(&self, at: Timestamp) -> &Self {
+        match &self.off_peak {
+            Some(off_peak) if off_peak.windows.contain(at) => &off_peak.row,
+            _ => self,
+        }
+    }
+
+    /// The hours of the off-peak prices, and those, as [`rates`](Self::rates).
+    pub fn off_peak(&self) -> Option<(&Windows, impl Iterator<Item = (Field, String)> + '_)> {
+        let off_peak = self.off_peak.as_deref()?;
+        Some((&off_peak.windows, texts(&off_peak.rates)))
+    }
+
     /// The fields this row has, in order, each with its price as an exact decimal in its unit.
     pub fn rates(&self) -> impl Iterator<Item = (Field, String)> + '_ {
-        self.rates.iter().map(|(field, scaled)| (*field, decimal(*field, *scaled).to_string()))
+        texts(&self.rates)
     }
 
     /// The price for `base`, by its place in the row and in steps of its unit: of the highest threshold that `input_total`
@@ -89,6 +106,10 @@ impl Prices {
     }
 }
 
+fn texts(rates: &[(Field, u64)]) -> impl Iterator<Item = (Field, String)> + '_ {
+    rates.iter().map(|(field, scaled)| (*field, decimal(*field, *scaled).to_string()))
+}
+
 fn decimal(field: Field, scaled: u64) -> Decimal {
     Decimal { scaled, decimals: field.base.unit().decimals() }
 }
@@ -99,9 +120,9 @@ impl Serialize for Prices {
         if let Some(mode) = self.mode {
             map.serialize_entry("mode", mode)?;
         }
-        for (field, text) in self.rates() {
-            let number = RawValue::from_string(text).map_err(S::Error::custom)?;
-            map.serialize_entry(&field.to_string(), &number)?;
+        write_rates::<S>(&mut map, self.rates())?;
+        if let Some(off_peak) = &self.off_peak {
+            map.serialize_entry("offPeak", &**off_peak)?;
         }
         if self.above_inclusive {
             map.serialize_entry("aboveInclusive", &true)?;
@@ -120,6 +141,26 @@ impl Serialize for Prices {
         }
         map.end()
     }
+}
+
+impl Serialize for OffPeak {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        write_rates::<S>(&mut map, texts(&self.rates))?;
+        map.serialize_entry(WINDOWS, &self.windows)?;
+        map.end()
+    }
+}
+
+fn write_rates<S: Serializer>(
+    map: &mut S::SerializeMap,
+    rates: impl Iterator<Item = (Field, String)>,
+) -> Result<(), S::Error> {
+    for (field, text) in rates {
+        let number = RawValue::from_string(text).map_err(S::Error::custom)?;
+        map.serialize_entry(&field.to_string(), &number)?;
+    }
+    Ok(())
 }
 
 impl<'de> Deserialize<'de> for Prices {

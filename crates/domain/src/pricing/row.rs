@@ -1,14 +1,15 @@
 //! The fields of one row: reading each, or saying what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decimal::{self, BadNumber};
 use super::field::{self, Field};
+use super::off_peak;
 use super::prices::Prices;
 
 /// Everything that is not a price.
 const OTHER_FIELDS: &[&str] =
-    &["mode", "aboveInclusive", "maxInput", "maxOutput", "deprecated", "zeroPriced"];
+    &["mode", "offPeak", "aboveInclusive", "maxInput", "maxOutput", "deprecated", "zeroPriced"];
 
 /// What models are for.
 const MODES: &[&str] = &[
@@ -34,14 +35,18 @@ const MODES: &[&str] = &[
 #[derive(Default)]
 pub(super) struct Draft {
     rates: BTreeMap<Field, u64>,
+    pub(super) off_peak: Option<off_peak::Draft>,
     rest: Prices,
 }
 
 impl Draft {
     /// What a row holds already.
     pub(super) fn of(row: &Prices) -> Self {
-        let rest = Prices { rates: Box::default(), ..row.clone() };
-        Self { rates: row.rates.iter().copied().collect(), rest }
+        Self {
+            rates: row.rates.iter().copied().collect(),
+            off_peak: row.off_peak.as_deref().map(off_peak::Draft::of),
+            rest: Prices { rates: Box::default(), off_peak: None, ..row.clone() },
+        }
     }
 
     /// Whether there is no price in it.
@@ -49,20 +54,24 @@ impl Draft {
         self.rates.is_empty()
     }
 
-    /// How many prices there are in it.
+    /// How many prices a call may be charged by.
     pub(super) fn len(&self) -> usize {
-        self.rates.len()
+        let off_peak = self.off_peak.iter().flat_map(off_peak::Draft::fields);
+        self.rates.keys().chain(off_peak).collect::<BTreeSet<_>>().len()
     }
 
     /// The row.
     pub(super) fn finish(self) -> Prices {
-        Prices { rates: self.rates.into_iter().collect(), ..self.rest }
+        let mut row = Prices { rates: self.rates.into_iter().collect(), ..self.rest };
+        row.off_peak = self.off_peak.and_then(|off_peak| off_peak.finish(&row));
+        row
     }
 
     /// Whether there is such a field; it is gone afterwards.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         match name {
             "mode" => self.rest.mode = None,
+            "offPeak" => self.off_peak = None,
             "aboveInclusive" => self.rest.above_inclusive = false,
             "maxInput" => self.rest.max_input = None,
             "maxOutput" => self.rest.max_output = None,
@@ -87,7 +96,6 @@ impl Draft {
             "maxOutput" => self.rest.max_output = Some(tokens(json)?),
             "deprecated" => self.rest.deprecated = Some(date(json)?),
             "zeroPriced" => self.rest.zero_priced = flag(json)?,
-            "offPeak" => return Err("is not supported; a price here holds all day".to_owned()),
             _ => {
                 let field = Field::parse(name).ok_or_else(|| unknown_field(name))?;
                 self.rates.insert(field, price(field, json)?);
@@ -97,7 +105,8 @@ impl Draft {
     }
 }
 
-fn price(field: Field, json: &str) -> Result<u64, String> {
+/// The price in `json`, or what is wrong with it.
+pub(super) fn price(field: Field, json: &str) -> Result<u64, String> {
     if !json.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Err("must be a number of USD, without quotes".to_owned());
     }

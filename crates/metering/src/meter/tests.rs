@@ -1,5 +1,7 @@
 //! What a closed call says of its price.
 
+use byok_domain::{ProviderId, Timestamp};
+
 use super::*;
 use crate::Durability;
 use crate::samples::{ROOM, fresh_id, record};
@@ -8,6 +10,11 @@ const OVERRIDES: &str = r#"{"openai": {"mine": {"input": 2, "output": 8}}}"#;
 
 /// The record of a call of `asked` whose answer names `answered`, once its usage is filled in.
 fn closed(asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> CallRecord {
+    let findings = Findings { usage, model: answered.map(str::to_owned), ..Findings::default() };
+    filled(CallRecord { model: asked.map(Arc::from), ..record(1) }, &findings)
+}
+
+fn filled(record: CallRecord, findings: &Findings) -> CallRecord {
     let dir = tempfile::tempdir().expect("a folder");
     let lanes = Lanes::open(dir.path(), 1, Durability::Os, ROOM, fresh_id).expect("a journal");
     let meter = Arc::new(Meter::new(Arc::new(lanes), PriceBook::new(PriceTable::default())));
@@ -17,17 +24,10 @@ fn closed(asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> 
         request_bytes: 0,
         started: Instant::now(),
     };
-    let fresh = CallRecord {
-        model: asked.map(Arc::from),
-        usage: None,
-        cost: None,
-        unit_prices: None,
-        ..record(1)
-    };
+    let fresh = CallRecord { usage: None, cost: None, unit_prices: None, ..record };
     let call = meter.open(fresh.clone(), context);
-    let findings = Findings { usage, model: answered.map(str::to_owned), ..Findings::default() };
     let mut filled = fresh;
-    call.fill_usage(&mut filled, &findings);
+    call.fill_usage(&mut filled, findings);
     filled
 }
 
@@ -52,5 +52,21 @@ fn a_call_keeps_the_prices_it_was_charged_by_or_the_name_it_may_be_priced_by_lat
         assert_eq!(record.unit_prices.as_deref(), unit_prices, "{what}");
         assert_eq!(record.answered.as_deref(), kept, "{what}");
         assert_eq!(record.usage, usage, "{what}");
+    }
+}
+
+#[test]
+fn a_call_is_charged_by_the_hour_that_it_came_in_at_not_the_one_it_ended_in() {
+    let usage = Some(Usage { input: 10, output: 5, ..Usage::default() });
+    for (at, cost, unit_prices) in [
+        ("2026-11-23T09:59:59.999Z", "0.000033", r#"{"input":1.32,"output":3.96}"#),
+        ("2026-11-23T10:00:00Z", "0.0000165", r#"{"input":0.66,"output":1.98}"#),
+    ] {
+        let at = Timestamp::parse(at).expect(at);
+        let (provider, model) = (ProviderId::new("deepseek"), Some("deepseek-v4-pro".into()));
+        let call = CallRecord { at, provider, model, ..record(1) };
+        let closed = filled(call, &Findings { usage, ..Findings::default() });
+        assert_eq!(closed.cost.map(|cost| cost.to_string()).as_deref(), Some(cost));
+        assert_eq!(closed.unit_prices.as_deref(), Some(unit_prices));
     }
 }

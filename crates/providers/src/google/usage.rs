@@ -152,6 +152,7 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use byok_domain::Timestamp;
     use byok_domain::pricing::{PriceBook, PriceTable};
     use byok_domain::usage::ServiceTier;
 
@@ -165,7 +166,7 @@ mod tests {
 
     fn cost(model: &str, report: &str) -> String {
         let book = PriceBook::new(PriceTable::default());
-        let prices = book.find(None, "google", model).expect("a row");
+        let prices = book.find(None, "google", model, Timestamp::default()).expect("a row");
         prices.cost(&read(&[report]).expect("usage")).expect("a cost").to_string()
     }
 

@@ -4,9 +4,9 @@
 //! a change of prices does not change what is tested.
 
 use super::exact;
-use crate::Usage;
 use crate::pricing::PriceTable;
 use crate::usage::ServiceTier;
+use crate::{Timestamp, Usage};
 
 pub(super) fn rows() -> PriceTable {
     PriceTable::parse(include_str!("golden.json")).expect("good rows")
@@ -28,9 +28,15 @@ fn calls_cost_what_was_worked_out_by_hand() {
         assert_eq!(exact::pico(&usd), pico.to_string(), "{title}: the case contradicts itself");
 
         let prices = rows.get("any", model).expect(model);
-        let cost = prices.cost(&usage_of(usage)).expect(title);
+        let cost = prices.at(time_of(usage)).cost(&usage_of(usage)).expect(title);
         assert_eq!(cost.to_string(), expected, "{title}");
     }
+}
+
+/// When the call came in, where that matters.
+fn time_of(text: &str) -> Timestamp {
+    let told = text.split_whitespace().find_map(|pair| pair.strip_prefix("at="));
+    told.map(|at| Timestamp::parse(at).expect(at)).unwrap_or_default()
 }
 
 fn usage_of(text: &str) -> Usage {
@@ -38,6 +44,7 @@ fn usage_of(text: &str) -> Usage {
     for (name, value) in text.split_whitespace().map(|pair| pair.split_once('=').expect(pair)) {
         let count = || value.parse::<u64>().expect(value);
         match name {
+            "at" => {}
             "input" => usage.input = count(),
             "cache_read" => usage.cache_read = count(),
             "cache_write" => usage.cache_write = count(),

@@ -1,7 +1,10 @@
 //! Which row a model gets: whose table, by which of its names.
 
-use crate::Usage;
 use crate::pricing::{PriceBook, PriceTable, Prices};
+use crate::{Timestamp, Usage};
+
+/// When nothing is off-peak: a Monday, 09:00.
+const AT: Timestamp = Timestamp::from_millis(1_795_424_400_000);
 
 fn table(json: &str) -> PriceTable {
     PriceTable::parse(json).expect("good prices")
@@ -70,9 +73,9 @@ fn the_projects_row_goes_before_the_operators_before_the_built_in_one() {
         ("gemini", "gemini-2.5-pro", None, None),
         ("", "", None, None),
     ] {
-        let found = book.find(Some(&project), provider, model).map(input);
+        let found = book.find(Some(&project), provider, model, AT).map(input);
         assert_eq!(found.as_deref(), with_project, "{provider} {model}, with the project's table");
-        let found = book.find(None, provider, model).map(input);
+        let found = book.find(None, provider, model, AT).map(input);
         assert_eq!(found.as_deref(), without, "{provider} {model}, without it");
     }
 }
@@ -82,7 +85,8 @@ fn a_row_is_the_whole_truth_about_its_model() {
     let project = table(r#"{"openai": {"gpt-5.4": {"input": 2, "output": 4}}}"#);
     let book = PriceBook::new(PriceTable::default());
     let usage = Usage { input: 300_000, cache_read: 10, output: 1, ..Usage::default() };
-    let cost = |project| book.find(project, "openai", "gpt-5.4").and_then(|row| row.cost(&usage));
+    let cost =
+        |project| book.find(project, "openai", "gpt-5.4", AT).and_then(|row| row.cost(&usage));
     assert_eq!(cost(Some(&project)).expect("priced").to_string(), "0.600024");
     assert_eq!(cost(None).expect("priced").to_string(), "1.5000275");
 }
@@ -99,11 +103,11 @@ fn the_built_in_table_has_the_published_prices() {
         ("deepseek", "deepseek-chat", "0.000028672"),
     ] {
         let usage = Usage { input: 36, cache_read: 64, output: 40, ..Usage::default() };
-        let row = book.find(None, provider, model).expect(model);
+        let row = book.find(None, provider, model, AT).expect(model);
         assert_eq!(row.cost(&usage).expect(model).to_string(), expected, "{provider} {model}");
     }
     assert_eq!(PriceTable::builtin().rows().count(), 2_482);
-    let gpt = book.find(None, "openai", "gpt-5.4").expect("listed");
+    let gpt = book.find(None, "openai", "gpt-5.4", AT).expect("listed");
     assert_eq!((gpt.mode(), gpt.max_output()), (Some("chat"), Some(128_000)));
 }
 
@@ -166,7 +170,7 @@ fn an_override_is_for_the_provider_it_names() {
     let operator = table(r#"{"openai": {"gpt-5.4": {"input": 9}, "only-here": {"input": 8}}}"#);
     let project = table(r#"{"azure_ai": {"claude-opus-4-7": {"input": 7}}}"#);
     let book = PriceBook::new(operator);
-    let price = |model| book.find(Some(&project), "azure-openai", model).map(input);
+    let price = |model| book.find(Some(&project), "azure-openai", model, AT).map(input);
     assert_eq!(price("gpt-5.4").as_deref(), Some("2.5"));
     assert_eq!(price("only-here"), None);
     assert_eq!(price("claude-opus-4-7").as_deref(), Some("5"));
@@ -176,7 +180,7 @@ fn an_override_is_for_the_provider_it_names() {
 fn every_exact_name_goes_before_any_alias() {
     let operator = table(r#"{"openai": {"m": {"input": 1}, "asked-2026-01-01": {"input": 2}}}"#);
     let book = PriceBook::new(operator);
-    let price = |names: &[&str]| book.find_any(None, "openai", names).map(input);
+    let price = |names: &[&str]| book.find_any(None, "openai", names, AT).map(input);
     assert_eq!(price(&["m-2026-01-01", "asked-2026-01-01"]).as_deref(), Some("2"));
     assert_eq!(price(&["m-2026-01-01", "asked"]).as_deref(), Some("1"));
 }
@@ -201,8 +205,33 @@ fn a_projects_price_for_the_asked_name_goes_before_the_built_in_one_for_the_answ
     let book = PriceBook::new(PriceTable::default());
     let project = table(r#"{"openai": {"my-deployment": {"input": 7}}}"#);
     let names = ["gpt-4.1-2025-04-14", "my-deployment"];
-    let price = |project| book.find_any(project, "openai", &names).map(input);
+    let price = |project| book.find_any(project, "openai", &names, AT).map(input);
     assert_eq!(price(Some(&project)).as_deref(), Some("7"));
     assert_eq!(price(None).as_deref(), Some("2"));
-    assert_eq!(book.find_any(Some(&project), "openai", &[]).map(input), None);
+    assert_eq!(book.find_any(Some(&project), "openai", &[], AT).map(input), None);
+}
+
+#[test]
+fn a_call_is_charged_by_the_hour_that_it_came_in_at() {
+    let book = PriceBook::new(PriceTable::default());
+    let project = table(
+        r#"{"deepseek": {"deepseek-v4-pro": {"input": 7, "offPeak": {"input": 5,
+            "windowsUTC": [{"hours_utc": "08:00-09:30"}]}}}}"#,
+    );
+    for (provider, model, project, at, expected) in [
+        ("deepseek", "deepseek-v4-pro", None, "2026-11-23T09:00:00Z", "1.32"),
+        ("deepseek", "deepseek-v4-pro", None, "2026-11-23T10:00:00Z", "0.66"),
+        ("deepseek", "deepseek-v4-pro", None, "2026-11-22T09:00:00Z", "0.66"),
+        ("deepseek", "deepseek-chat", None, "2026-11-22T09:00:00Z", "0.28"),
+        ("openrouter", "tencent/hy3", None, "2026-11-23T15:59:59Z", "0.132"),
+        ("openrouter", "tencent/hy3", None, "2026-11-23T16:00:00Z", "0.0825"),
+        ("deepseek", "deepseek-v4-pro", Some(&project), "2026-11-23T09:00:00Z", "5"),
+        ("deepseek", "deepseek-v4-pro", Some(&project), "2026-11-23T10:00:00Z", "7"),
+    ] {
+        let moment = Timestamp::parse(at).expect(at);
+        let found = book.find(project, provider, model, moment).map(input);
+        assert_eq!(found.as_deref(), Some(expected), "{provider} {model} {at}");
+    }
+    let off_peak = book.builtin().rows().filter(|(_, _, row)| row.off_peak().is_some());
+    assert_eq!(off_peak.count(), 8);
 }

@@ -33,6 +33,13 @@ fn a_patch_is_merged_into_what_is_there() {
         (json!({"openai": {"a": null, "b": null}}), json!({})),
         (json!({"openai": null, "mistral": null}), json!({})),
         (
+            json!({"openai": {"a": {"offPeak": {"input": 0.25, "windowsUTC": [
+                {"hours_utc": "16:00-00:00", "weekdays": ["monday"]}]}}}}),
+            json!({"openai": {"a": {"input": 0.5, "output": 2, "offPeak": {"input": 0.25,
+                "windowsUTC": [{"hours_utc": ["16:00-00:00"], "weekdays": [1]}]}}, "b": {"input": 1}}}),
+        ),
+        (json!({"openai": {"b": {"offPeak": null}}}), first.clone()),
+        (
             json!({"x-host_2": {"org/m:free": {"output": 1e-6}}}),
             json!({"openai": first["openai"], "x-host_2": {"org/m:free": {"output": 0.000_001}}}),
         ),
@@ -41,6 +48,39 @@ fn a_patch_is_merged_into_what_is_there() {
         let expected = patched(&[expected]);
         assert_eq!(table, expected, "{patch}");
         assert_eq!(table.is_empty(), expected.to_json() == json!({}), "{patch}");
+    }
+}
+
+#[test]
+fn off_peak_prices_are_patched_as_the_row_they_are_in() {
+    let row = |off_peak: Value| json!({"deepseek": {"m": {"input": 2, "output": 4, "offPeak": off_peak}}});
+    let hours = json!([{"hours_utc": "16:00-00:00"}]);
+    let first = row(json!({"input": 1, "output": 2, "windowsUTC": hours}));
+    for (patch, expected) in [
+        (json!({"input": 0.5}), json!({"input": 0.5, "output": 2, "windowsUTC": hours})),
+        (json!({"output": null}), json!({"input": 1, "windowsUTC": hours})),
+        (
+            json!({"windowsUTC": [{"hours_utc": "01:00-02:00"}]}),
+            json!({"input": 1, "output": 2, "windowsUTC": [{"hours_utc": "01:00-02:00"}]}),
+        ),
+        (json!(null), json!(null)),
+    ] {
+        let expected = match expected {
+            Value::Null => json!({"deepseek": {"m": {"input": 2, "output": 4}}}),
+            off_peak => row(off_peak),
+        };
+        let table = patched(&[first.clone(), row(patch.clone())]);
+        assert_eq!(table, patched(&[expected]), "{patch}");
+    }
+    for (patch, path) in [
+        (json!({"input": null, "output": null}), "deepseek.m.offPeak"),
+        (json!({"windowsUTC": null}), "deepseek.m.offPeak"),
+        (json!({"never": null}), "deepseek.m.offPeak.never"),
+        (json!(7), "deepseek.m.offPeak"),
+    ] {
+        let errors =
+            patched(std::slice::from_ref(&first)).merge_patch(&row(patch)).expect_err("a mistake");
+        assert_eq!(errors.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), [path]);
     }
 }
 
@@ -73,9 +113,11 @@ fn every_mistake_is_told_by_its_path_and_nothing_is_changed() {
                 "maxInput": 1.5,
                 "deprecated": "soon",
                 "zeroPriced": 1,
-                "offPeak": {"input": 1},
+                "offPeak": {"input": -1, "outptu": 1, "mode": "chat", "windowsUTC": "at night"},
                 "nonsense": null,
             },
+            "never": {"input": 1, "offPeak": {"input": 1}},
+            "always": {"input": 1, "offPeak": {"windowsUTC": [{"hours_utc": "16:00-00:00"}]}},
             "empty": {},
             "described": {"mode": "chat", "maxInput": 5},
             "number": 5,
@@ -108,7 +150,17 @@ fn every_mistake_is_told_by_its_path_and_nothing_is_changed() {
         ("openai.gpt-5.4.maxInput", "must be a whole number of tokens"),
         ("openai.gpt-5.4.deprecated", "must be a date as \"2026-12-31\""),
         ("openai.gpt-5.4.zeroPriced", "must be true or false"),
-        ("openai.gpt-5.4.offPeak", "is not supported; a price here holds all day"),
+        ("openai.gpt-5.4.offPeak.input", "is negative; a price is 0 or more"),
+        ("openai.gpt-5.4.offPeak.outptu", "is not a price we know; did you mean output?"),
+        (
+            "openai.gpt-5.4.offPeak.mode",
+            "is not a price we know; see input, output, and windowsUTC",
+        ),
+        ("openai.never.offPeak", "has no windowsUTC, the hours at which it holds"),
+        (
+            "openai.always.offPeak",
+            "has no price; give those that differ at these hours, as input and output",
+        ),
         (
             "openai.gpt-5.4.nonsense",
             "is not a price we know; see input, output, cacheRead, cacheWrite",
@@ -127,6 +179,7 @@ fn every_mistake_is_told_by_its_path_and_nothing_is_changed() {
     for (field, message) in expected {
         assert_eq!(find(field), message, "{field}");
     }
+    assert!(find("openai.gpt-5.4.offPeak.windowsUTC").starts_with("must be a list as "));
     assert!(find("openai.gpt-5.4.mode").starts_with("must be one of audio_speech, "));
     for field in ["openai.", "openai. padded", "openai.bell…"] {
         assert!(find(field).starts_with("is not a model's name"), "{field}");
@@ -134,7 +187,7 @@ fn every_mistake_is_told_by_its_path_and_nothing_is_changed() {
     for field in ["Open AI", "_note"] {
         assert!(find(field).starts_with("is not a provider's name"), "{field}");
     }
-    assert_eq!(errors.len(), expected.len() + 6);
+    assert_eq!(errors.len(), expected.len() + 7);
     assert_eq!(before, patched(&[json!({"openai": {"good": {"input": 1}}})]));
 }
 

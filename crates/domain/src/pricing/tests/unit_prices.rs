@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::golden::rows;
-use crate::Usage;
 use crate::pricing::PriceTable;
 use crate::usage::ServiceTier;
+use crate::{Timestamp, Usage};
 
 #[test]
 fn a_call_names_the_prices_that_entered_its_cost_and_no_others() {
@@ -52,6 +52,20 @@ fn a_call_names_the_prices_that_entered_its_cost_and_no_others() {
     }
     let nothing = rows.get("any", "gpt-5.4").expect("a row").price(&Usage::default());
     assert_eq!(nothing.expect("free").unit_prices, None);
+}
+
+#[test]
+fn a_call_names_the_prices_of_its_hour() {
+    let rows = rows();
+    let row = rows.get("any", "deepseek-v4-pro").expect("a row");
+    let usage = Usage { input: 1, output: 1, ..Usage::default() };
+    for (at, expected) in [
+        ("2026-11-23T09:00:00Z", r#"{"input":1.32,"output":3.96}"#),
+        ("2026-11-23T11:00:00Z", r#"{"input":0.66,"output":1.98}"#),
+    ] {
+        let priced = row.at(Timestamp::parse(at).expect(at)).price(&usage).expect("priced");
+        assert_eq!(priced.unit_prices.as_deref(), Some(expected), "{at}");
+    }
 }
 
 #[test]
