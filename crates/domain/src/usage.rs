@@ -8,8 +8,8 @@ use crate::call::ProviderObject;
 /// Tokens and other billable units of one call, in disjoint buckets.
 ///
 /// `input` is what was neither read from nor written to a cache; `reasoning` is inside `output`;
-/// the audio and image counts are inside `input`, `output` and `cache_read`. A bucket that the provider does not
-/// report is 0; a call whose usage is unknown has no `Usage` at all.
+/// the audio, image and video counts are inside `input`, `output` and `cache_read`. A bucket that
+/// the provider does not report is 0; a call whose usage is unknown has no `Usage` at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -46,6 +46,12 @@ pub struct Usage {
     /// Image tokens inside `output`.
     #[serde(rename = "io", skip_serializing_if = "zero")]
     pub image_output: u64,
+    /// Video tokens inside `input`.
+    #[serde(rename = "vi", skip_serializing_if = "zero")]
+    pub video_input: u64,
+    /// Video tokens inside `output`.
+    #[serde(rename = "vo", skip_serializing_if = "zero")]
+    pub video_output: u64,
     /// Audio tokens inside `cache_read`.
     #[serde(rename = "ac", skip_serializing_if = "zero")]
     pub audio_cache_read: u64,
@@ -61,12 +67,18 @@ pub struct Usage {
     /// Web searches made by the provider's own tool.
     #[serde(rename = "ws", skip_serializing_if = "zero")]
     pub web_searches: u64,
+    /// Queries to the provider's maps, by its own tool.
+    #[serde(rename = "mq", skip_serializing_if = "zero")]
+    pub maps_queries: u64,
     /// Search units of a re-ranker.
     #[serde(rename = "su", skip_serializing_if = "none")]
     pub search_units: u32,
     /// Pages read, where the provider bills by the page.
     #[serde(rename = "pg", skip_serializing_if = "none")]
     pub pages: u32,
+    /// Whether the pages were annotated too.
+    #[serde(rename = "an", skip_serializing_if = "std::ops::Not::not")]
+    pub annotated: bool,
     /// Images taken in, where the provider bills by the image.
     #[serde(rename = "ni", skip_serializing_if = "none")]
     pub images_in: u32,
@@ -82,6 +94,33 @@ pub struct Usage {
     /// The tier the provider says it served.
     #[serde(rename = "t", skip_serializing_if = "ServiceTier::is_standard")]
     pub tier: ServiceTier,
+    /// Which of the provider's hosts served it, where that has a price.
+    #[serde(rename = "rg", skip_serializing_if = "HostRegion::is_none")]
+    pub region: HostRegion,
+    /// Whether something that is charged for was used and not counted: such a call has no cost.
+    #[serde(rename = "um", skip_serializing_if = "std::ops::Not::not")]
+    pub unmeasured: bool,
+}
+
+/// The region that a provider's host is bound to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostRegion {
+    /// None: the host for everybody.
+    #[default]
+    None,
+    /// Europe.
+    Eu,
+    /// The United States.
+    Us,
+    /// Another one.
+    Other,
+}
+
+impl HostRegion {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// The service tier that the provider reports for an answer.

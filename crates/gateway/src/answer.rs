@@ -54,6 +54,10 @@ pub type AnswerError = Box<dyn Error + Send + Sync>;
 /// The body of an [`Answer`]: the provider's bytes.
 pub struct AnswerBody(Kind);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one of them lives for each call, and a box would be an allocation for each"
+)]
 enum Kind {
     /// There already, and recorded.
     Whole(Bytes, Summary),

@@ -125,6 +125,7 @@ impl Gateway {
         let context = CallContext {
             overrides: Arc::clone(&project.overrides),
             presumed: outgoing.presumed,
+            region: call.provider.host_region(base.origin()),
             request_bytes: outgoing.length,
             started: call.started,
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use byok_domain::pricing::{PriceBook, PriceTable, Priced};
+use byok_domain::usage::HostRegion;
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage};
 
 use crate::journal::{JournalFull, Receipt};
@@ -22,8 +23,11 @@ pub struct Meter {
 pub struct CallContext {
     /// The project's own prices.
     pub overrides: Arc<PriceTable>,
-    /// What the call will have used if the answer does not say.
+    /// What the call will have used if the answer does not say, and whether its pages are annotated
+    /// in any case.
     pub presumed: Option<Usage>,
+    /// The region of the host it goes to, where that has a price.
+    pub region: HostRegion,
     /// Length of the request's body in bytes, for an estimate if the answer breaks off.
     pub request_bytes: u64,
     /// When the request came in.
@@ -144,10 +148,13 @@ impl OpenCall {
             };
             (record.cost, record.unit_prices) = (cost, unit_prices);
         };
-        if let Some(usage) = findings.usage {
+        if let Some(mut usage) = findings.usage {
+            usage.annotated = self.context.presumed.is_some_and(|presumed| presumed.annotated);
+            usage.region = self.context.region;
             price(&usage, record);
             record.usage = Some(usage);
         } else if let (Some(presumed), true) = (self.context.presumed, record.succeeded()) {
+            let presumed = Usage { region: self.context.region, ..presumed };
             // Known from the request alone, and worth keeping only where it is what is billed.
             price(&presumed, record);
             record.usage = record.cost.map(|_| presumed);
@@ -155,6 +162,7 @@ impl OpenCall {
             let usage = Usage {
                 input: self.context.request_bytes / 4,
                 output: findings.events,
+                region: self.context.region,
                 ..Usage::default()
             };
             price(&usage, record);

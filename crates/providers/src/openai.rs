@@ -7,6 +7,7 @@ mod routes;
 
 use std::borrow::Cow;
 
+use byok_domain::usage::HostRegion;
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
@@ -115,7 +116,37 @@ impl Provider for OpenAi {
         }})
     }
 
+    fn host_region(&self, origin: &str) -> HostRegion {
+        let host = origin.strip_prefix("https://").and_then(|rest| rest.split(':').next());
+        match host.and_then(|host| host.strip_suffix(".api.openai.com")) {
+            None => HostRegion::None,
+            Some("eu") => HostRegion::Eu,
+            Some("us") => HostRegion::Us,
+            Some(_) => HostRegion::Other,
+        }
+    }
+
     fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
         reader::reader(route, media == MediaType::Events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_regional_host_is_known_by_its_name() {
+        for (origin, region) in [
+            ("https://api.openai.com:443", HostRegion::None),
+            ("https://eu.api.openai.com:443", HostRegion::Eu),
+            ("https://us.api.openai.com:443", HostRegion::Us),
+            ("https://jp.api.openai.com:443", HostRegion::Other),
+            ("https://eu.api.openai.com.example.com:443", HostRegion::None),
+            ("https://eu.example.com:443", HostRegion::None),
+            ("http://127.0.0.1:8080", HostRegion::None),
+        ] {
+            assert_eq!(OpenAi.host_region(origin), region, "{origin}");
+        }
     }
 }

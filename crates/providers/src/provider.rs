@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use byok_domain::usage::HostRegion;
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig, Timestamp, Usage};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
@@ -130,6 +131,13 @@ pub trait Provider: Send + Sync + 'static {
     fn own_error_header(&self, code: &str) -> Option<(HeaderName, HeaderValue)> {
         let _ = code;
         None
+    }
+
+    /// The region that an address of its own (scheme, host and port) is bound to, where calls cost
+    /// other there.
+    fn host_region(&self, origin: &str) -> HostRegion {
+        let _ = origin;
+        HostRegion::None
     }
 
     /// A reader for the answer to `route`, whose body is of this type.

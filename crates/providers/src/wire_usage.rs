@@ -111,6 +111,9 @@ struct Report<'a> {
     num_cached_tokens: Count,
     prompt_audio_seconds: Count,
     pages_processed: Count,
+    // xAI's tools, which have fees that no list of ours has.
+    num_sources_used: Count,
+    num_server_side_tools_used: Count,
     #[serde(borrow)]
     service_tier: Option<Cow<'a, str>>,
     prompt_tokens_details: Option<Details>,
@@ -196,25 +199,38 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
         image_input: input_details.image_tokens.or_zero().min(input),
         image_output: output_details.image_tokens.or_zero().min(output),
         audio_millis: report.prompt_audio_seconds.or_zero().saturating_mul(1000),
+        unmeasured: [report.num_sources_used, report.num_server_side_tools_used]
+            .iter()
+            .any(|count| !matches!(count, Count::Absent | Count::Of(0))),
         tier: report.service_tier.map(|name| service_tier(&name)).unwrap_or_default(),
         ..Usage::default()
     })
 }
 
-/// Searches made by the responses API's own tool, from `tool_usage`.
-pub(crate) fn web_searches(tool_usage: &[u8]) -> u64 {
+/// Adds what the responses API's own tools used, from `tool_usage`: its searches, and whether
+/// images were made, whose tokens are charged as those of a model that is not named.
+pub(crate) fn add_tools(usage: &mut Usage, tool_usage: &[u8]) {
     #[derive(Default, serde::Deserialize)]
     #[serde(default)]
     struct Tools {
         web_search: Option<Search>,
+        image_gen: Option<Images>,
     }
     #[derive(Default, serde::Deserialize)]
     #[serde(default)]
     struct Search {
         num_requests: Count,
     }
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Images {
+        input_tokens: Count,
+        output_tokens: Count,
+    }
     let tools: Tools = serde_json::from_slice(tool_usage).unwrap_or_default();
-    tools.web_search.unwrap_or_default().num_requests.or_zero()
+    usage.web_searches = tools.web_search.unwrap_or_default().num_requests.or_zero();
+    let images = tools.image_gen.unwrap_or_default();
+    usage.unmeasured |= images.input_tokens.or_zero() > 0 || images.output_tokens.or_zero() > 0;
 }
 
 /// Usage that is a time: transcriptions billed by the second.
@@ -258,6 +274,30 @@ mod tests {
             (36, 64, 40, 20)
         );
         assert_eq!(usage.total(), 140);
+    }
+
+    #[test]
+    fn tools_whose_fees_are_not_told_make_the_usage_one_without_a_cost() {
+        for (wire, unmeasured) in [
+            (json!({"prompt_tokens": 1, "completion_tokens": 1}), false),
+            (json!({"prompt_tokens": 1, "num_sources_used": 0}), false),
+            (json!({"prompt_tokens": 1, "num_sources_used": 3}), true),
+            (json!({"input_tokens": 1, "num_server_side_tools_used": 2}), true),
+            (json!({"input_tokens": 1, "num_server_side_tools_used": null}), false),
+        ] {
+            assert_eq!(openai_usage(&wire).map(|u| u.unmeasured), Some(unmeasured), "{wire}");
+        }
+        for (tools, searches, unmeasured) in [
+            (json!({"web_search": {"num_requests": 2}}), 2, false),
+            (json!({"web_search": null, "image_gen": null}), 0, false),
+            (json!({"image_gen": {"input_tokens": 0, "output_tokens": 0}}), 0, false),
+            (json!({"image_gen": {"input_tokens": 9, "output_tokens": 1056}}), 0, true),
+            (json!(7), 0, false),
+        ] {
+            let mut usage = Usage::default();
+            add_tools(&mut usage, tools.to_string().as_bytes());
+            assert_eq!((usage.web_searches, usage.unmeasured), (searches, unmeasured), "{tools}");
+        }
     }
 
     #[test]

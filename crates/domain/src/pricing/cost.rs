@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::base::{Base, Unit};
 use super::decimal::div_half_even;
 use super::factor::Factor;
-use super::field::Tier;
+use super::field::{Field, Tier};
 use super::prices::Prices;
+use crate::usage::HostRegion;
 use crate::{PicoUsd, Usage};
 
 /// The sum is kept in fifths of an attodollar, since an hour's cache write that has no price of
@@ -30,15 +31,15 @@ pub struct Priced {
 impl Prices {
     /// What `usage` costs at these prices, exact, rounded once, half to even.
     ///
-    /// Every token is charged once: audio, image and reasoning tokens at their own price where
+    /// Every token is charged once: audio, image, video and reasoning tokens at their own price where
     /// there is one, else at that of the input, output or cache they are part of. A prompt over a
     /// threshold is charged at the threshold's prices as a whole. A row that has prices of tokens
     /// charges by them when tokens are reported, else by seconds of audio, characters, pages or
-    /// images; search units are charged beside either.
+    /// images; queries, searches and search units are charged beside either.
     ///
     /// `None` when a price that is needed is missing, when the row is one of zeros that mean
-    /// "not known", when it charges for pieces (pages, queries, images) and none were counted, or
-    /// when the cost is beyond what can be written (9 million USD).
+    /// "not known", when it charges for pieces (pages, queries, images) or seconds of video and none
+    /// were counted, when the usage says that something was not counted, or when the cost is beyond what can be written (9 million USD).
     pub fn cost(&self, usage: &Usage) -> Option<PicoUsd> {
         self.sum(usage).map(|(cost, _)| cost)
     }
@@ -52,7 +53,8 @@ impl Prices {
     /// The cost, and which of the rates entered it, a bit each.
     fn sum(&self, usage: &Usage) -> Option<(PicoUsd, u128)> {
         let by_the_piece = self.charges_by_the_piece();
-        if self.zero_priced || (by_the_piece && pieces(usage) == 0) {
+        let unknown = self.zero_priced || usage.unmeasured || self.charges_for_the_unseen(usage);
+        if unknown || (by_the_piece && pieces(usage) == 0) {
             return None;
         }
         let bill = Bill {
@@ -63,12 +65,21 @@ impl Prices {
         };
         let fees = bill
             .line(usage.web_searches, bill.rate(Base::WebSearch))?
+            .checked_add(bill.line(usage.maps_queries, bill.rate(Base::PerMapsQuery))?)?
             .checked_add(bill.line(usage.search_units.into(), bill.rate(Base::PerQuery))?)?;
         let factor = bill.factor(usage)?;
         let main = bill.main(usage, by_the_piece)?.checked_mul(factor.numerator)?;
         let sum = main.checked_add(fees.checked_mul(factor.denominator)?)?;
         let pico = div_half_even(sum, PER_PICO.checked_mul(factor.denominator)?, false);
         Some((PicoUsd::from_pico(i64::try_from(pico).ok()?), bill.used.get()))
+    }
+
+    /// Whether money is asked for seconds of video, which no answer tells, and the call may have
+    /// taken some in: there is no other input that it is known to have been about.
+    fn charges_for_the_unseen(&self, usage: &Usage) -> bool {
+        let video =
+            |(field, rate): &(Field, u64)| field.base == Base::PerInputVideoSecond && *rate > 0;
+        (usage.input_total() == 0 || !self.has(Base::Input)) && self.rates.iter().any(video)
     }
 
     /// Whether money is asked for pieces (pages, queries, images) and for nothing else.
@@ -124,10 +135,11 @@ impl Bill<'_> {
             let makes_images = self.prices.mode() == Some("image_generation");
             makes_images.then(|| self.rate(Base::PerInputImage)).flatten()
         });
+        let page = if usage.annotated { Base::PerAnnotatedPage } else { Base::PerPage };
         total([
             self.thousandths(usage.audio_millis, second)?,
             self.line(usage.characters, self.rate(Base::InputChar))?,
-            self.line(usage.pages.into(), self.rate(Base::PerPage))?,
+            self.line(usage.pages.into(), self.rate(page))?,
             self.line(usage.images_out.into(), made)?,
             self.images_in(usage)?,
         ])
@@ -150,7 +162,8 @@ impl Bill<'_> {
         let input = self.rate(Base::Input);
         let audio = usage.audio_input.min(usage.input);
         let image = usage.image_input.min(usage.input - audio);
-        let text = usage.input - audio - image;
+        let video = usage.video_input.min(usage.input - audio - image);
+        let text = usage.input - audio - image - video;
 
         let read = self.rate(Base::CacheRead).or(input);
         let audio_read = usage.audio_cache_read.min(usage.cache_read);
@@ -166,6 +179,7 @@ impl Bill<'_> {
             self.line(text, input)?,
             self.line(audio, self.rate(Base::AudioInput).or(input))?,
             self.line(image, self.rate(Base::ImageInput).or(input))?,
+            self.line(video, self.rate(Base::VideoInput).or(input))?,
             self.line(text_read, read)?,
             self.line(audio_read, self.rate(Base::AudioCacheRead).or(read))?,
             self.line(image_read, self.rate(Base::ImageCacheRead).or(read))?,
@@ -182,26 +196,38 @@ impl Bill<'_> {
         let output = self.rate(Base::Output).or(image_rate);
         let audio = usage.audio_output.min(usage.output);
         let image = usage.image_output.min(usage.output - audio);
-        let reasoning = usage.reasoning.min(usage.output - audio - image);
-        let text = usage.output - audio - image - reasoning;
+        let video = usage.video_output.min(usage.output - audio - image);
+        let reasoning = usage.reasoning.min(usage.output - audio - image - video);
+        let text = usage.output - audio - image - video - reasoning;
         total([
             self.line(text, output)?,
             self.line(audio, self.rate(Base::AudioOutput).or(output))?,
             self.line(image, image_rate.or(output))?,
+            self.line(video, self.rate(Base::VideoOutput).or(output))?,
             self.line(reasoning, self.rate(Base::Reasoning).or(output))?,
         ])
     }
 
-    /// What all but fees is multiplied by.
+    /// What all but fees is multiplied by; `None` on a regional host that has no factor listed
+    /// where others have.
     fn factor(&self, usage: &Usage) -> Option<Factor> {
-        [(usage.fast, Base::MultFast), (usage.us_only, Base::MultInferenceGeoUs)]
-            .into_iter()
-            .filter(|(applies, _)| *applies)
-            .filter_map(|(_, base)| self.find(base))
-            .try_fold(Factor::ONE, |factor, (place, scaled)| {
-                self.mark(place);
-                factor.times(scaled)
-            })
+        let regional = self.prices.has(Base::MultRegionEu) || self.prices.has(Base::MultRegionUs);
+        if usage.region == HostRegion::Other && regional {
+            return None;
+        }
+        [
+            (usage.fast, Base::MultFast),
+            (usage.us_only, Base::MultInferenceGeoUs),
+            (usage.region == HostRegion::Eu, Base::MultRegionEu),
+            (usage.region == HostRegion::Us, Base::MultRegionUs),
+        ]
+        .into_iter()
+        .filter(|(applies, _)| *applies)
+        .filter_map(|(_, base)| self.find(base))
+        .try_fold(Factor::ONE, |factor, (place, scaled)| {
+            self.mark(place);
+            factor.times(scaled)
+        })
     }
 
     fn find(&self, base: Base) -> Option<(usize, u64)> {

@@ -15,12 +15,22 @@ fn closed(asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> 
 }
 
 fn filled(record: CallRecord, findings: &Findings) -> CallRecord {
+    filled_with(record, findings, None, HostRegion::None)
+}
+
+fn filled_with(
+    record: CallRecord,
+    findings: &Findings,
+    presumed: Option<Usage>,
+    region: HostRegion,
+) -> CallRecord {
     let dir = tempfile::tempdir().expect("a folder");
     let lanes = Lanes::open(dir.path(), 1, Durability::Os, ROOM, fresh_id).expect("a journal");
     let meter = Arc::new(Meter::new(Arc::new(lanes), PriceBook::new(PriceTable::default())));
     let context = CallContext {
         overrides: Arc::new(PriceTable::parse(OVERRIDES).expect("good prices")),
-        presumed: None,
+        presumed,
+        region,
         request_bytes: 0,
         started: Instant::now(),
     };
@@ -68,5 +78,33 @@ fn a_call_is_charged_by_the_hour_that_it_came_in_at_not_the_one_it_ended_in() {
         let closed = filled(call, &Findings { usage, ..Findings::default() });
         assert_eq!(closed.cost.map(|cost| cost.to_string()).as_deref(), Some(cost));
         assert_eq!(closed.unit_prices.as_deref(), Some(unit_prices));
+    }
+}
+
+#[test]
+fn what_only_the_request_tells_is_charged_too() {
+    let found = |usage| Findings { usage: Some(usage), ..Findings::default() };
+    let tokens = found(Usage { input: 100, output: 10, ..Usage::default() });
+    let pages = found(Usage { pages: 7, ..Usage::default() });
+    let annotated = Some(Usage { annotated: true, ..Usage::default() });
+    let image = Some(Usage { images_out: 2, ..Usage::default() });
+    let special = image.map(|image| Usage { unmeasured: true, ..image });
+    let unsaid = Findings::default();
+    for (provider, model, findings, presumed, region, cost) in [
+        ("openai", "gpt-5.4", &tokens, None, HostRegion::None, Some("0.0004")),
+        ("openai", "gpt-5.4", &tokens, None, HostRegion::Eu, Some("0.00044")),
+        ("openai", "gpt-5.4", &tokens, None, HostRegion::Other, None),
+        ("mistral", "mistral-ocr-2512", &pages, None, HostRegion::None, Some("0.014")),
+        ("mistral", "mistral-ocr-2512", &pages, annotated, HostRegion::None, Some("0.021")),
+        ("mistral", "mistral-ocr-2512", &unsaid, annotated, HostRegion::None, None),
+        ("xai", "grok-imagine-image", &unsaid, image, HostRegion::None, Some("0.04")),
+        ("xai", "grok-imagine-image", &unsaid, special, HostRegion::None, None),
+        ("openai", "gpt-image-1.5", &unsaid, image, HostRegion::None, None),
+    ] {
+        let (provider, named) = (ProviderId::new(provider), Some(model.into()));
+        let call = CallRecord { provider, model: named, ..record(1) };
+        let closed = filled_with(call, findings, presumed, region);
+        assert_eq!(closed.cost.map(|c| c.to_string()).as_deref(), cost, "{model} {presumed:?}");
+        assert_eq!(closed.usage.is_some(), findings.usage.is_some() || cost.is_some(), "{model}");
     }
 }

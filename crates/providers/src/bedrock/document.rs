@@ -3,19 +3,21 @@
 use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
 use http::HeaderMap;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::usage;
 use crate::json_fields::JsonFields;
 use crate::provider::Route;
 use crate::wire_usage::{Count, service_tier};
 
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "usage",
     "serviceTier",
     "inputTextTokenCount",
     "prompt_token_count",
     "generation_token_count",
     "results",
+    "finish_reasons",
 ];
 
 /// The answer of an operation that answers at once. The model it names is the vendor's name for it,
@@ -76,9 +78,19 @@ impl Document {
             let output = output.unwrap_or(Some(Usage::default()))?.output;
             return Some(Usage { output, ..usage::counts(Some(input), None)? });
         }
+        if let Some(reasons) = self.fields.get("finish_reasons") {
+            return images_made(reasons);
+        }
         let input = self.fields.get("prompt_token_count");
         usage::counts(input, self.fields.get("generation_token_count"))
     }
+}
+
+/// Stability's images: each that was made has `null` for a reason why not.
+fn images_made(reasons: &[u8]) -> Option<Usage> {
+    let reasons: Vec<Option<IgnoredAny>> = serde_json::from_slice(reasons).ok()?;
+    let made = reasons.iter().filter(|reason| reason.is_none()).count();
+    Some(Usage { images_out: u32::try_from(made).ok()?, ..Usage::default() })
 }
 
 /// The tokens of Titan's results; `None` for nonsense.
@@ -226,6 +238,23 @@ mod tests {
             let seen = found.usage.map(|usage| (usage.input, usage.output));
             assert_eq!((seen, found.error), (expected, None), "{what}");
         }
+    }
+
+    #[test]
+    fn images_that_were_made_are_counted_and_those_that_were_filtered_out_are_not() {
+        for (reasons, made) in
+            [("[null]", 1), (r#"["Filter reason: prompt"]"#, 0), ("[null,null]", 2)]
+        {
+            let text = format!(
+                r#"{{"seeds":[1],"finish_reasons":{reasons},"images":["{}"]}}"#,
+                "A".repeat(99_999)
+            );
+            let found = read("model/stability.sd3-5-large-v1:0/invoke", &[], &text, 1000);
+            let usage = Usage { images_out: made, ..Usage::default() };
+            assert_eq!(found.usage, Some(usage), "{reasons}");
+        }
+        let titan = r#"{"images":["AAAA"],"error":null}"#;
+        assert_eq!(read("model/m/invoke", &[], titan, 9).usage, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads usage, model, errors and the end from Google's answers as they pass.
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
 use http::{Method, StatusCode};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
@@ -49,8 +49,13 @@ const NAME: usize = 8;
 const FILE_NAME: usize = 9;
 const INTERACTION: usize = 10;
 const LAST_INTERACTION: usize = 11;
+const MAP: usize = 12;
+const IMAGE_SEARCHES: usize = 13;
+const PREDICTION: usize = 14;
+const OF_INTERACTION: usize = 15;
+const OF_LAST_INTERACTION: usize = 16;
 
-const PATHS: [&[&str]; 12] = [
+const PATHS: [&[&str]; 17] = [
     &["usageMetadata"],
     &["modelVersion"],
     &["error"],
@@ -63,6 +68,11 @@ const PATHS: [&[&str]; 12] = [
     &["file", "name"],
     &["usage"],
     &["interaction", "usage"],
+    &["candidates", "*", "groundingMetadata", "groundingChunks", "*", "maps"],
+    &["candidates", "*", "groundingMetadata", "imageSearchQueries"],
+    &["predictions", "*", "mimeType"],
+    &["model"],
+    &["interaction", "model"],
 ];
 
 /// A document, a stream of documents in one array, or a stream of events with a document each.
@@ -87,6 +97,12 @@ struct Told {
     error: Option<ErrorClass>,
     object_id: Option<String>,
     searches: u64,
+    /// Whether a map was among the sources.
+    mapped: bool,
+    /// Whether images were searched for, which has no published unit.
+    searched_images: bool,
+    /// Images that a prediction is made of; those that were filtered out have no type.
+    images: u32,
     documents: u64,
     blocked: bool,
     /// The candidates that were seen, and those that ended: a bit for each index.
@@ -123,7 +139,9 @@ impl Told {
         let text = || serde_json::from_slice::<String>(raw).ok().filter(|text| !text.is_empty());
         match index {
             USAGE | INTERACTION | LAST_INTERACTION => self.usage.merge(raw),
-            MODEL => self.model = text().or(self.model.take()),
+            MODEL | OF_INTERACTION | OF_LAST_INTERACTION => {
+                self.model = text().or(self.model.take())
+            }
             ERROR if raw != b"null" => {
                 let error = [b"{\"error\":", raw, b"}"].concat();
                 self.error = Some(classify(StatusCode::OK, &error));
@@ -136,6 +154,9 @@ impl Told {
                 // Later chunks repeat what earlier ones told.
                 self.searches = self.searches.max(queries.len() as u64);
             }
+            MAP => self.mapped |= raw.starts_with(b"{"),
+            IMAGE_SEARCHES => self.searched_images |= raw.starts_with(b"[") && raw != b"[]",
+            PREDICTION => self.images = self.images.saturating_add(1),
             CANDIDATE => {
                 let bit = 1_u64.checked_shl(self.index).unwrap_or(1 << 63);
                 self.begun |= bit;
@@ -157,11 +178,24 @@ impl Told {
         self.blocked || (self.begun != 0 && self.begun & !self.finished == 0)
     }
 
-    /// Searches as they are billed: each query from Gemini 3 on, before that the prompt.
-    fn billed_searches(&self) -> u64 {
+    /// The usage, with searches and maps as they are billed: each query from Gemini 3 on, before
+    /// that the prompt. How many queries a map took, only interactions tell.
+    fn billed(&self) -> Option<Usage> {
+        let Some(usage) = self.usage.usage() else {
+            let images_out = self.images;
+            return (images_out > 0).then(|| Usage { images_out, ..Usage::default() });
+        };
         let model = self.model.as_deref().unwrap_or_default();
         let by_prompt = ["gemini-1", "gemini-2"].iter().any(|family| model.contains(family));
-        if by_prompt { self.searches.min(1) } else { self.searches }
+        let most = if by_prompt { 1 } else { u64::MAX };
+        let counted = usage.maps_queries > 0;
+        let maps = if by_prompt && self.mapped { 1 } else { usage.maps_queries };
+        Some(Usage {
+            web_searches: usage.web_searches.max(self.searches).min(most),
+            maps_queries: maps.min(most),
+            unmeasured: self.searched_images || (self.mapped && !by_prompt && !counted),
+            ..usage
+        })
     }
 }
 
@@ -232,10 +266,8 @@ impl AnswerReader for ContentReader {
         let streamed = self.line.is_some() || self.must_finish;
         // Whatever its framing says: half a document is no answer.
         let cut_off = (open && !streamed).then_some(ErrorClass::Truncated);
-        let usage = self.counts.then(|| told.usage.usage()).flatten();
-        let searches = told.billed_searches();
         Findings {
-            usage: usage.map(|usage| byok_domain::Usage { web_searches: searches, ..usage }),
+            usage: self.counts.then(|| told.billed()).flatten(),
             model: told.model.take(),
             object_id: told.object_id.take().filter(|_| self.makes),
             error: told.error.filter(|_| self.counts || self.must_finish).or(cut_off),
@@ -393,6 +425,67 @@ mod tests {
         assert_eq!((found.error, found.usage), (Some(ErrorClass::Truncated), None));
         let found = read(PLAIN, false, r#"{"candidates":[],"error":{"code":500}}"#, 7);
         assert_eq!(found.error, Some(ErrorClass::ProviderDown));
+    }
+
+    #[test]
+    fn maps_are_billed_by_the_prompt_before_gemini_3_and_unknown_from_there_on() {
+        let chunks = |sources: &str| format!(r#""groundingChunks":[{sources}]"#);
+        let map =
+            r#"{"maps":{"uri":"https://maps.google.com/?cid=1","title":"A","placeId":"places/1"}}"#;
+        let web = r#"{"web":{"uri":"https://example.com"}}"#;
+        for (model, grounding, maps, searches, unmeasured) in [
+            ("gemini-2.5-flash", chunks(&[map, map, web].join(",")), 1, 0, false),
+            ("gemini-2.5-flash", chunks(web), 0, 0, false),
+            ("gemini-2.5-flash", chunks(r#"{"maps":null}"#), 0, 0, false),
+            ("gemini-2.5-flash", r#""webSearchQueries":["a","b"]"#.to_owned(), 0, 1, false),
+            ("gemini-3.1-pro-preview", chunks(map), 0, 0, true),
+            ("gemini-3.1-pro-preview", chunks(web), 0, 0, false),
+            ("gemini-3.1-pro-preview", r#""webSearchQueries":["a","b"]"#.to_owned(), 0, 2, false),
+            ("gemini-3.1-flash-image", r#""imageSearchQueries":["a"]"#.to_owned(), 0, 0, true),
+            ("gemini-3.1-flash-image", r#""imageSearchQueries":[]"#.to_owned(), 0, 0, false),
+        ] {
+            let text = format!(
+                r#"{{"candidates":[{{"groundingMetadata":{{{grounding}}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":8}},"modelVersion":"{model}"}}"#
+            );
+            for step in [1, 7, text.len()] {
+                let usage = read(PLAIN, false, &text, step).usage.expect("usage");
+                assert_eq!(
+                    (usage.maps_queries, usage.web_searches, usage.unmeasured),
+                    (maps, searches, unmeasured),
+                    "{text}"
+                );
+            }
+        }
+        for (model, maps, searches) in [("gemini-2.5-flash", 1, 1), ("gemini-3.1-pro", 3, 2)] {
+            let usage = r#""usage":{"total_input_tokens":5,"total_output_tokens":2,"grounding_tool_count":[{"type":"google_maps","count":3},{"type":"google_search","count":2}]}"#;
+            for (events, text) in [
+                (false, format!(r#"{{"id":"i","model":"{model}",{usage}}}"#)),
+                (
+                    true,
+                    format!(
+                        "event: interaction.completed\ndata: {{\"interaction\":{{\"model\":\"{model}\",{usage}}}}}\n\n"
+                    ),
+                ),
+            ] {
+                let found = read("v1beta/interactions", events, &text, 9);
+                let usage = found.usage.expect("usage");
+                assert_eq!((usage.maps_queries, usage.web_searches), (maps, searches), "{text}");
+                assert!(!usage.unmeasured && found.model.as_deref() == Some(model));
+            }
+        }
+    }
+
+    #[test]
+    fn predicted_images_are_counted_by_the_piece_without_those_filtered_out() {
+        let image =
+            format!(r#"{{"bytesBase64Encoded":"{}","mimeType":"image/png"}}"#, "A".repeat(99_999));
+        let text = format!(r#"{{"predictions":[{image},{{"raiFilteredReason":"no"}},{image}]}}"#);
+        let path = "v1beta/models/imagen-3.0-generate-001:predict";
+        let usage = read(path, false, &text, 1000).usage.expect("usage");
+        assert_eq!(usage, Usage { images_out: 2, ..Usage::default() });
+        assert_eq!(read(path, false, r#"{"predictions":[]}"#, 5).usage, None);
+        let path = "v1beta/models/veo-3.1-generate-001:predictLongRunning";
+        assert_eq!(read(path, false, r#"{"name":"models/veo/operations/1"}"#, 5).usage, None);
     }
 
     #[test]

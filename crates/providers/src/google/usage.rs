@@ -22,25 +22,41 @@ struct Wire {
     cached_content_token_count: Count,
     #[serde(alias = "total_tokens")]
     total_token_count: Count,
+    #[serde(alias = "input_tokens_by_modality")]
     prompt_tokens_details: Option<Vec<Modality>>,
+    #[serde(alias = "tool_use_tokens_by_modality")]
     tool_use_prompt_tokens_details: Option<Vec<Modality>>,
+    #[serde(alias = "cached_tokens_by_modality")]
     cache_tokens_details: Option<Vec<Modality>>,
+    #[serde(alias = "output_tokens_by_modality")]
     candidates_tokens_details: Option<Vec<Modality>>,
+    #[serde(rename = "grounding_tool_count")]
+    grounding: Option<Vec<Grounding>>,
     service_tier: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Grounding {
+    #[serde(rename = "type")]
+    kind: String,
+    count: Count,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Modality {
     modality: String,
+    #[serde(alias = "tokens")]
     token_count: Count,
 }
 
-/// What a list of details says of the two kinds of tokens that have prices of their own.
+/// What a list of details says of the kinds of tokens that have prices of their own.
 #[derive(Clone, Copy, Default)]
 struct Kinds {
     audio: u64,
     image: u64,
+    video: u64,
 }
 
 impl Kinds {
@@ -49,12 +65,16 @@ impl Kinds {
             let named = details.iter().filter(|d| d.modality.eq_ignore_ascii_case(name));
             named.map(|d| d.token_count.or_zero()).fold(0, u64::saturating_add)
         };
-        Self { audio: sum("AUDIO"), image: sum("IMAGE") }
+        Self { audio: sum("AUDIO"), image: sum("IMAGE"), video: sum("VIDEO") }
     }
 
     /// In the order of `of`, with another operation for each kind.
     fn with(self, other: Self, combine: fn(u64, u64) -> u64) -> Self {
-        Self { audio: combine(self.audio, other.audio), image: combine(self.image, other.image) }
+        Self {
+            audio: combine(self.audio, other.audio),
+            image: combine(self.image, other.image),
+            video: combine(self.video, other.video),
+        }
     }
 }
 
@@ -72,6 +92,8 @@ pub(super) struct Report {
     cached_kinds: Kinds,
     output_kinds: Kinds,
     tier: Option<String>,
+    searches: u64,
+    maps_queries: u64,
     unreadable: bool,
 }
 
@@ -108,6 +130,13 @@ impl Report {
                 *kept = Kinds::of(&details);
             }
         }
+        if let Some(grounding) = wire.grounding {
+            let sum = |kind: &str| {
+                let named = grounding.iter().filter(|tool| tool.kind == kind);
+                named.map(|tool| tool.count.or_zero()).fold(0, u64::saturating_add)
+            };
+            (self.searches, self.maps_queries) = (sum("google_search"), sum("google_maps"));
+        }
         self.tier = wire.service_tier.or(self.tier.take());
     }
 
@@ -142,8 +171,12 @@ impl Report {
             reasoning: thoughts.min(output),
             audio_input: input_kinds.audio.min(input),
             image_input: input_kinds.image.min(input),
+            video_input: input_kinds.video.min(input),
             audio_output: self.output_kinds.audio.min(output),
             image_output: self.output_kinds.image.min(output),
+            video_output: self.output_kinds.video.min(output),
+            web_searches: self.searches,
+            maps_queries: self.maps_queries,
             tier: tier.map(|tier| service_tier(&tier)).unwrap_or_default(),
             ..Usage::default()
         })
@@ -230,8 +263,16 @@ mod tests {
     fn interactions_name_the_same_things_otherwise() {
         let usage = read(&[r#"{"total_input_tokens":100,"total_output_tokens":20,
             "total_thought_tokens":30,"total_cached_tokens":40,"total_tool_use_tokens":5,
-            "total_tokens":155,"input_tokens_by_modality":[{"modality":"text","tokens":100}]}"#])
+            "total_tokens":155,"input_tokens_by_modality":[{"modality":"text","tokens":70},
+                {"modality":"audio","tokens":20},{"modality":"video","tokens":10}],
+            "cached_tokens_by_modality":[{"modality":"audio","tokens":15}],
+            "tool_use_tokens_by_modality":[{"modality":"image","tokens":3}],
+            "output_tokens_by_modality":[{"modality":"video","tokens":12}],
+            "grounding_tool_count":[{"type":"google_search","count":2},
+                {"type":"google_maps","count":3},{"type":"retrieval","count":9}]}"#])
         .expect("usage");
+        assert_eq!((usage.audio_input, usage.video_input, usage.image_input), (5, 10, 3));
+        assert_eq!((usage.video_output, usage.web_searches, usage.maps_queries), (12, 2, 3));
         assert_eq!(
             (usage.input, usage.cache_read, usage.output, usage.reasoning),
             (65, 40, 50, 30)
@@ -304,6 +345,28 @@ mod tests {
                 r#"{"promptTokenCount":10,"candidatesTokenCount":1300,
                     "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}"#,
                 "0.038728",
+            ),
+            // (40 × 0.2 + 60 × 12) / 1e6
+            (
+                "gemini-embedding-2",
+                r#"{"promptTokenCount":100,
+                    "promptTokensDetails":[{"modality":"VIDEO","tokenCount":60}]}"#,
+                "0.000728",
+            ),
+            // (10 × 1.5 + 900 × 17.5 + 100 × 9) / 1e6
+            (
+                "gemini-omni-1.1-flash",
+                r#"{"promptTokenCount":10,"candidatesTokenCount":1000,
+                    "candidatesTokensDetails":[{"modality":"VIDEO","tokenCount":900}]}"#,
+                "0.016665",
+            ),
+            // (90 × 0.3 + 10 × 1 + 10 × 2.5) / 1e6 + 0.025
+            (
+                "gemini-2.5-flash",
+                r#"{"total_input_tokens":100,"total_output_tokens":10,
+                    "input_tokens_by_modality":[{"modality":"audio","tokens":10}],
+                    "grounding_tool_count":[{"type":"google_maps","count":1}]}"#,
+                "0.025062",
             ),
             // 1000 × 0.15 / 1e6
             ("gemini-embedding-001", r#"{"promptTokenCount":1000}"#, "0.00015"),

@@ -143,3 +143,17 @@ fn a_configuration_has_an_address_without_the_version() {
         assert_eq!(!Mistral.check_config(&config).is_empty(), wrong, "{field} {value}");
     }
 }
+
+#[test]
+fn pages_are_charged_as_annotated_where_the_request_asks_for_annotations() {
+    let route = Mistral.drop_in(&http::Method::POST, "v1/ocr");
+    for (body, annotated) in [
+        (r#"{"model":"mistral-ocr-latest","document":{}}"#, None),
+        (r#"{"document_annotation_format":null,"bbox_annotation_format":null}"#, None),
+        (r#"{"document_annotation_format":{"type":"json_schema"}}"#, Some(true)),
+        (r#"{"bbox_annotation_format":{"type":"json_schema"}}"#, Some(true)),
+    ] {
+        let payload = Mistral.prepare(&route, body.into(), true).expect("a JSON object");
+        assert_eq!(payload.presumed.map(|presumed| presumed.annotated), annotated, "{body}");
+    }
+}

@@ -24,6 +24,45 @@ struct Fields<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     input_file_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    quality: Option<&'a RawValue>,
+    #[serde(borrow)]
+    size: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resolution: Option<&'a RawValue>,
+    #[serde(borrow)]
+    document_annotation_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    bbox_annotation_format: Option<&'a RawValue>,
+}
+
+/// A field that is there and not null.
+fn set(field: Option<&RawValue>) -> bool {
+    field.is_some_and(|raw| raw.get() != "null")
+}
+
+/// What the request alone tells of what it will be charged for: characters that are spoken, images
+/// where they are charged by the piece, and whether pages are annotated.
+fn presumed(operation: &str, fields: &Fields<'_>) -> Option<Usage> {
+    let none = Usage::default();
+    match operation {
+        "audio/speech" => json_parts::text(fields.input)
+            .map(|input| Usage { characters: input.chars().count() as u64, ..none }),
+        "images/generations" => {
+            let count = fields.n.filter(|raw| raw.get() != "null");
+            let images_out = count.map_or(Some(1), |raw| serde_json::from_str(raw.get()).ok())?;
+            // What another size or quality costs, no list says under the model's own name.
+            let special = [fields.quality, fields.size, fields.resolution].into_iter().any(set);
+            Some(Usage { images_out, unmeasured: special, ..none })
+        }
+        "ocr" => {
+            let formats = [fields.document_annotation_format, fields.bbox_annotation_format];
+            formats.into_iter().any(set).then_some(Usage { annotated: true, ..none })
+        }
+        _ => None,
+    }
 }
 
 /// A field that is there, also when it is null.
@@ -44,10 +83,7 @@ pub(super) fn prepare(
     } else {
         None
     };
-    let presumed = (route.operation.name == "audio/speech")
-        .then(|| json_parts::text(fields.input))
-        .flatten()
-        .map(|input| Usage { characters: input.chars().count() as u64, ..Usage::default() });
+    let presumed = presumed(route.operation.name, &fields);
     let objects = json_parts::text(fields.input_file_id)
         .map(|id| ObjectRef { kind: "file", id: id.into_owned() })
         .into_iter()
@@ -167,6 +203,26 @@ mod tests {
         assert_eq!(payload.objects, [ObjectRef { kind: "file", id: "file-1".into() }]);
         let payload = prepared("chat/completions", r#"{"model":{"a":1},"stream":"true"}"#, true);
         assert_eq!((payload.model, payload.stream), (None, false));
+    }
+
+    #[test]
+    fn what_the_request_alone_tells_is_presumed() {
+        let images =
+            |images_out, unmeasured| Some(Usage { images_out, unmeasured, ..Usage::default() });
+        for (path, body, expected) in [
+            ("images/generations", r#"{"model":"m","prompt":"p"}"#, images(1, false)),
+            ("images/generations", r#"{"n":3,"size":null,"quality":null}"#, images(3, false)),
+            ("images/generations", r#"{"n":null}"#, images(1, false)),
+            ("images/generations", r#"{"n":2,"quality":"low"}"#, images(2, true)),
+            ("images/generations", r#"{"size":"1024x1024"}"#, images(1, true)),
+            ("images/generations", r#"{"resolution":"2k"}"#, images(1, true)),
+            ("images/generations", r#"{"n":-1}"#, None),
+            ("images/generations", r#"{"n":1.5}"#, None),
+            ("chat/completions", r#"{"n":3,"size":"1024x1024"}"#, None),
+            ("audio/speech", r#"{"input":7}"#, None),
+        ] {
+            assert_eq!(prepared(path, body, true).presumed, expected, "{path} {body}");
+        }
     }
 
     #[test]

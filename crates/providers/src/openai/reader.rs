@@ -13,7 +13,7 @@ use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
 use crate::unread::Unread;
-use crate::wire_usage::{audio_seconds, openai_usage, service_tier, web_searches};
+use crate::wire_usage::{add_tools, audio_seconds, openai_usage, service_tier};
 
 /// The class of the value of an `error` field in an answer of status 200.
 fn class_of(error: &[u8]) -> ErrorClass {
@@ -34,7 +34,7 @@ pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
         AnswerShape::Bytes => Box::new(Unread),
         AnswerShape::Json => {
             let fields = JsonFields::new(&FIELDS);
-            Box::new(DocumentReader { fields, makes: route.makes, counts })
+            Box::new(DocumentReader { fields, makes: route.makes, counts, chat: is_chat(route) })
         }
     }
 }
@@ -50,6 +50,11 @@ fn is_chat(route: &Route) -> bool {
     name == "chat" || name.ends_with("completions")
 }
 
+/// Whether a chat model searches the web for every answer: its fee is not told.
+fn always_searches(model: &str) -> bool {
+    model.contains("-search-preview") || model.contains("-search-api")
+}
+
 const FIELDS: [&str; 8] =
     ["usage", "usage_info", "model", "service_tier", "error", "id", "duration", "tool_usage"];
 
@@ -58,6 +63,7 @@ struct DocumentReader {
     fields: JsonFields,
     makes: Option<&'static str>,
     counts: bool,
+    chat: bool,
 }
 
 impl DocumentReader {
@@ -78,7 +84,12 @@ impl DocumentReader {
         if let Some(tier) = self.text("service_tier") {
             usage.tier = service_tier(&tier);
         }
-        usage.web_searches = self.fields.get("tool_usage").map_or(0, web_searches);
+        if let Some(tools) = self.fields.get("tool_usage") {
+            add_tools(&mut usage, tools);
+        }
+        if self.chat && self.text("model").is_some_and(|model| always_searches(&model)) {
+            usage.web_searches = 1;
+        }
         Some(usage)
     }
 }
@@ -221,7 +232,7 @@ impl EventReader {
         if let Some(response) = response {
             self.take(response.model, response.usage, response.service_tier);
             if let (Some(usage), Some(tools)) = (self.found.usage.as_mut(), response.tool_usage) {
-                usage.web_searches = web_searches(tools.get().as_bytes());
+                add_tools(usage, tools.get().as_bytes());
             }
             if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
                 self.found.error = Some(class_of(error.get().as_bytes()));
@@ -291,6 +302,10 @@ impl AnswerReader for EventReader {
         }
         if let (Some(usage), Some(tier)) = (found.usage.as_mut(), &self.tier) {
             usage.tier = service_tier(tier);
+        }
+        let searched = self.chat && found.model.as_deref().is_some_and(always_searches);
+        if let (Some(usage), true) = (found.usage.as_mut(), searched) {
+            usage.web_searches = 1;
         }
         // Not every compatible host sends [DONE]; a finish reason or the usage is an end as well,
         // but not the running total that some tell in every chunk.
@@ -391,6 +406,25 @@ mod tests {
         assert!(found.error.is_some() && found.usage.is_none());
         let (found, _) = read("audio/translations", false, r#"{"text":"hi","duration":2.5}"#, 4);
         assert_eq!(found.usage.map(|u| u.audio_millis), Some(2500));
+    }
+
+    #[test]
+    fn a_model_that_searches_for_every_answer_is_charged_for_it() {
+        for (model, path, searches) in [
+            ("gpt-4o-search-preview-2025-03-11", "chat/completions", 1),
+            ("gpt-5-search-api", "chat/completions", 1),
+            ("gpt-4o", "chat/completions", 0),
+            ("gpt-5-search-api", "embeddings", 0),
+        ] {
+            let usage = r#""usage":{"prompt_tokens":8,"completion_tokens":2}"#;
+            let whole = format!(r#"{{"model":"{model}","choices":[],{usage}}}"#);
+            for (events, text) in
+                [(false, whole.clone()), (true, format!("data: {whole}\n\ndata: [DONE]\n\n"))]
+            {
+                let found = read(path, events, &text, 9).0.usage.expect("usage");
+                assert_eq!(found.web_searches, searches, "{model} {path}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::exact;
 use crate::pricing::PriceTable;
-use crate::usage::ServiceTier;
+use crate::usage::{HostRegion, ServiceTier};
 use crate::{Timestamp, Usage};
 
 pub(super) fn rows() -> PriceTable {
@@ -56,6 +56,17 @@ fn usage_of(text: &str) -> Usage {
             "audio_output" => usage.audio_output = count(),
             "image_input" => usage.image_input = count(),
             "image_output" => usage.image_output = count(),
+            "video_input" => usage.video_input = count(),
+            "video_output" => usage.video_output = count(),
+            "maps_queries" => usage.maps_queries = count(),
+            "annotated" => usage.annotated = count() > 0,
+            "region" => {
+                usage.region = match value {
+                    "eu" => HostRegion::Eu,
+                    "us" => HostRegion::Us,
+                    _ => HostRegion::Other,
+                }
+            }
             "audio_millis" => usage.audio_millis = count(),
             "characters" => usage.characters = count(),
             "audio_cache_read" => usage.audio_cache_read = count(),

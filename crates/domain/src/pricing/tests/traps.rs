@@ -1,7 +1,7 @@
 //! Where there is no cost, and the ends of the range.
 
 use super::golden::rows;
-use crate::usage::ServiceTier;
+use crate::usage::{HostRegion, ServiceTier};
 use crate::{PicoUsd, Usage};
 
 const ALL: u64 = u64::MAX;
@@ -26,6 +26,13 @@ fn without_a_price_that_is_needed_the_cost_is_unknown() {
         ("gpt-5.4", Usage { images_out: 1, ..Usage::default() }, "images of a chat"),
         ("gpt-5.4", Usage { search_units: 1, ..Usage::default() }, "search units of a chat"),
         ("reranker", Usage { search_units: 1, web_searches: 1, ..Usage::default() }, "searches"),
+        ("gpt-5.4", Usage { input: 1, maps_queries: 1, ..Usage::default() }, "maps"),
+        ("gpt-5.4", Usage { input: 1, unmeasured: true, ..Usage::default() }, "the uncounted"),
+        ("gpt-5.4", Usage { input: 1, region: HostRegion::Other, ..Usage::default() }, "a region"),
+        ("ocr", Usage { pages: 1, annotated: true, ..Usage::default() }, "annotations"),
+        ("clips-in", Usage { output: 9, ..Usage::default() }, "seconds of video"),
+        ("clips-in", Usage { input: 9, output: 9, ..Usage::default() }, "seconds of video"),
+        ("embed-clips", Usage::default(), "seconds of video, uncounted"),
         (
             "painter",
             Usage { images_out: 1, characters: 1, ..Usage::default() },
@@ -62,9 +69,12 @@ fn absurd_counts_are_unknown_and_never_wrap() {
         audio_output: ALL,
         image_input: ALL,
         image_output: ALL,
+        video_input: ALL,
+        video_output: ALL,
         audio_millis: ALL,
         characters: ALL,
         web_searches: ALL,
+        maps_queries: ALL,
         audio_cache_read: ALL,
         image_cache_read: ALL,
         search_units: u32::MAX,
@@ -73,7 +83,10 @@ fn absurd_counts_are_unknown_and_never_wrap() {
         images_out: u32::MAX,
         fast: true,
         us_only: true,
+        annotated: true,
         tier: ServiceTier::Priority,
+        region: HostRegion::Eu,
+        unmeasured: false,
     };
     for (_, model, prices) in rows.rows() {
         assert_eq!(prices.cost(&everything), None, "{model}");
