@@ -5,6 +5,8 @@ mod reader;
 mod routes;
 mod usage;
 
+pub(crate) use usage::Report;
+
 use std::borrow::Cow;
 
 use byok_domain::{AnswerReader, ErrorClass, FieldError, ProviderConfig};

@@ -6,6 +6,8 @@ use byok_domain::Usage;
 use byok_domain::usage::ServiceTier;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::anthropic;
+
 /// The most tokens one call can have used; above it the report is nonsense.
 const SANE: u64 = 1_000_000_000_000;
 
@@ -113,6 +115,9 @@ struct Report<'a> {
     pages_processed: Count,
     // xAI's tools, which have fees that no list of ours has.
     num_sources_used: Count,
+    // Anthropic's: some hosts speak its messages too.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
     num_server_side_tools_used: Count,
     #[serde(borrow)]
     service_tier: Option<Cow<'a, str>>,
@@ -135,6 +140,22 @@ struct Details {
     image_tokens: Count,
 }
 
+impl Details {
+    /// Whether a count that changes the charge cannot be believed.
+    fn has_nonsense(self) -> bool {
+        let written = self.cache_write_tokens_details.unwrap_or_default();
+        [
+            self.cached_tokens,
+            self.cache_write_tokens,
+            written.ttl_12h_tokens,
+            self.reasoning_tokens,
+            self.audio_tokens,
+            self.image_tokens,
+        ]
+        .contains(&Count::Nonsense)
+    }
+}
+
 #[derive(Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct WriteDetails {
@@ -154,9 +175,32 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
         let pages = u32::try_from(pages).ok()?;
         return Some(Usage { pages, ..Usage::default() });
     }
-    let counts =
-        [report.prompt_tokens, report.completion_tokens, report.input_tokens, report.output_tokens];
-    if counts.contains(&Count::Nonsense) {
+    if report.prompt_tokens == Count::Absent
+        && [report.cache_read_input_tokens, report.cache_creation_input_tokens]
+            .iter()
+            .any(|count| *count != Count::Absent)
+    {
+        return anthropic::Report::read(object)?.usage(None);
+    }
+    let counts = [
+        report.prompt_tokens,
+        report.completion_tokens,
+        report.input_tokens,
+        report.output_tokens,
+        report.prompt_cache_hit_tokens,
+        report.num_cached_tokens,
+        report.prompt_audio_seconds,
+    ];
+    let details = [
+        report.prompt_tokens_details,
+        report.prompt_token_details,
+        report.completion_tokens_details,
+        report.input_tokens_details,
+        report.input_token_details,
+        report.output_tokens_details,
+    ];
+    let mut details = details.into_iter().flatten();
+    if counts.contains(&Count::Nonsense) || details.any(|details| details.has_nonsense()) {
         return None;
     }
     let (input, input_details) = match (report.prompt_tokens, report.input_tokens) {
@@ -331,6 +375,13 @@ mod tests {
             json!({"prompt_tokens": "8"}),
             json!({"prompt_tokens": 8, "completion_tokens": 1.5}),
             json!({"prompt_tokens": {"n": 1}}),
+            json!({"prompt_tokens": 8, "prompt_tokens_details": {"cached_tokens": -1}}),
+            json!({"prompt_tokens": 8, "prompt_tokens_details": {"cached_tokens": 0.5}}),
+            json!({"input_tokens": 8, "input_tokens_details": {"audio_tokens": "8"}}),
+            json!({"prompt_tokens": 8, "prompt_cache_hit_tokens": 1e18}),
+            json!({"prompt_tokens": 8, "completion_tokens": 8,
+                "completion_tokens_details": {"reasoning_tokens": -4}}),
+            json!({"input_tokens": 8, "cache_read_input_tokens": -3}),
             json!({"type": "duration", "seconds": -4}),
             json!({"type": "duration", "seconds": 1e300}),
         ] {
@@ -358,6 +409,24 @@ mod tests {
             .expect("usage");
             assert_eq!((usage.output, usage.reasoning), (output, 20), "{total}");
         }
+    }
+
+    #[test]
+    fn anthropics_usage_at_another_host_keeps_what_a_cache_had_to_do_with_beside_the_input() {
+        let usage = openai_usage(&json!({"input_tokens": 10, "cache_read_input_tokens": 300,
+            "cache_creation_input_tokens": 200, "cache_creation": {
+                "ephemeral_5m_input_tokens": 150, "ephemeral_1h_input_tokens": 50},
+            "output_tokens": 42, "service_tier": "standard"}))
+        .expect("usage");
+        let expected = Usage {
+            input: 10,
+            cache_read: 300,
+            cache_write: 150,
+            cache_write_1h: 50,
+            output: 42,
+            ..Usage::default()
+        };
+        assert_eq!(usage, expected);
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl DocumentReader {
     }
 
     fn usage(&self) -> Option<Usage> {
-        Report::read(self.fields.get("usage").filter(|_| self.counts)?)?.usage()
+        let report = Report::read(self.fields.get("usage").filter(|_| self.counts)?)?;
+        report.usage(self.text("model").as_deref())
     }
 }
 
@@ -180,7 +181,7 @@ impl AnswerReader for EventReader {
         });
         let mut found = std::mem::take(&mut self.found);
         let report = self.report.take().filter(|_| self.counts);
-        found.usage = report.and_then(|report| report.usage());
+        found.usage = report.and_then(|report| report.usage(found.model.as_deref()));
         found.complete = self.ended || self.lenient;
         found
     }

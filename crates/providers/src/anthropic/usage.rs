@@ -16,7 +16,16 @@ pub(crate) struct Report {
     service_tier: Option<String>,
     speed: Option<String>,
     inference_geo: Option<String>,
-    iterations: Option<Vec<Tokens>>,
+    iterations: Option<Vec<Sampling>>,
+}
+
+/// One of the samplings behind an answer.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Sampling {
+    #[serde(flatten)]
+    tokens: Tokens,
+    model: Option<String>,
 }
 
 /// Tokens of one sampling, or of all that make up an answer. Input that a cache had to do with is
@@ -71,13 +80,19 @@ impl Report {
     /// The usage in disjoint buckets; `None` when it says nothing or nonsense.
     ///
     /// Where the samplings behind an answer are listed, their sum counts: the totals leave out
-    /// those that compacted the context.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        let listed = self.iterations.as_deref().filter(|list| !list.is_empty());
-        let samplings = listed.unwrap_or(std::slice::from_ref(&self.tokens));
+    /// those that compacted the context. One by another model than the answer's has another price,
+    /// so that the whole has none.
+    pub(crate) fn usage(&self, answered: Option<&str>) -> Option<Usage> {
         let mut usage = Usage::default();
-        for sampling in samplings {
-            sampling.add_to(&mut usage)?;
+        match self.iterations.as_deref() {
+            None | Some([]) => self.tokens.add_to(&mut usage)?,
+            Some(samplings) => {
+                for sampling in samplings {
+                    sampling.tokens.add_to(&mut usage)?;
+                    let model = sampling.model.as_deref();
+                    usage.unmeasured |= model.is_some() && model != answered;
+                }
+            }
         }
         let thinking = self.output_tokens_details.unwrap_or_default().thinking_tokens;
         usage.reasoning = thinking.or_zero().min(usage.output);
@@ -161,7 +176,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn usage(wire: &Value) -> Option<Usage> {
-        Report::read(wire.to_string().as_bytes())?.usage()
+        Report::read(wire.to_string().as_bytes())?.usage(Some("claude-opus-5"))
     }
 
     #[test]
@@ -247,6 +262,18 @@ mod tests {
         let counted = usage(&wire).expect("usage");
         assert_eq!((counted.input, counted.output), (5100, 310));
         assert_eq!((counted.cache_read, counted.cache_write, counted.cache_write_1h), (7, 0, 8));
+        assert!(!counted.unmeasured);
+        for (model, unmeasured) in [
+            (json!(null), false),
+            (json!("claude-opus-5"), false),
+            (json!("claude-haiku-5-5"), true),
+        ] {
+            let wire = json!({"input_tokens": 1, "output_tokens": 1, "iterations": [
+                {"input_tokens": 1, "output_tokens": 1},
+                {"input_tokens": 9, "output_tokens": 9, "model": model}]});
+            let usage = usage(&wire).expect("usage");
+            assert_eq!((usage.input, usage.unmeasured), (10, unmeasured), "{model}");
+        }
         let none = json!({"input_tokens": 100, "output_tokens": 10, "iterations": []});
         assert_eq!(usage(&none).map(|u| (u.input, u.output)), Some((100, 10)));
     }

@@ -3,11 +3,12 @@
 use byok_domain::Usage;
 use http::HeaderMap;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::wire_usage::{Count, openai_usage, service_tier};
 
 /// Counts by their many names; a field of another shape is nonsense, and never fails the rest.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Report {
     // Converse, and Nova's own form.
@@ -38,6 +39,7 @@ struct Report {
     cache_creation: Option<Creation>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<Tools>,
+    iterations: Option<Vec<IgnoredAny>>,
     // The OpenAI family is read elsewhere.
     prompt_tokens: Count,
 }
@@ -96,6 +98,8 @@ pub(super) struct Tally {
     hour: Option<(u64, u64)>,
     reasoning: Count,
     searches: Count,
+    /// Whether there were samplings beside the one that the totals are of.
+    more: bool,
 }
 
 impl Tally {
@@ -134,6 +138,7 @@ impl Tally {
         self.reasoning = thinking.or(self.reasoning);
         let searches = report.server_tool_use.unwrap_or_default().web_search_requests;
         self.searches = searches.or(self.searches);
+        self.more |= report.iterations.is_some_and(|samplings| samplings.len() > 1);
     }
 
     /// The usage, if both counts that every call has were sane.
@@ -154,6 +159,7 @@ impl Tally {
             output,
             reasoning: self.reasoning.or_zero().min(output),
             web_searches: self.searches.or_zero(),
+            unmeasured: self.more,
             ..Usage::default()
         })
     }
@@ -289,6 +295,18 @@ mod tests {
         assert_eq!(tally.usage().map(buckets), Some([10, 300, 150, 50, 42, 0]));
         tally.take(br#"{"input_tokens":20,"cache_creation_input_tokens":400,"output_tokens":43}"#);
         assert_eq!(tally.usage().map(buckets), Some([20, 300, 300, 100, 43, 0]));
+    }
+
+    #[test]
+    fn samplings_that_the_totals_leave_out_have_no_cost() {
+        for (iterations, unmeasured) in
+            [("null", false), ("[]", false), ("[{}]", false), (r#"[{"input_tokens":5},{}]"#, true)]
+        {
+            let wire =
+                format!(r#"{{"input_tokens":1,"output_tokens":2,"iterations":{iterations}}}"#);
+            let usage = object(wire.as_bytes()).expect("usage");
+            assert_eq!(usage.unmeasured, unmeasured, "{wire}");
+        }
     }
 
     #[test]

@@ -145,6 +145,7 @@ impl Report {
         let told = [self.prompt, self.candidates, self.thoughts, self.tools];
         if self.unreadable
             || told.contains(&Count::Nonsense)
+            || self.cached == Count::Nonsense
             || told.iter().all(|count| *count == Count::Absent)
         {
             return None;
@@ -295,6 +296,7 @@ mod tests {
             r#"{"promptTokenCount":8,"thoughtsTokenCount":{"n":1}}"#,
             r#"{"promptTokenCount":8,"promptTokenCount":9}"#,
             r#"{"promptTokenCount":8,"promptTokensDetails":7}"#,
+            r#"{"promptTokenCount":8,"cachedContentTokenCount":-3}"#,
         ] {
             assert_eq!(read(&[report]), None, "{report}");
             assert_eq!(
