@@ -28,6 +28,7 @@ mod unit_prices;
 pub use base::Base;
 pub use book::{Found, PriceBook, PriceSource};
 pub use cost::Priced;
+pub use decimal::usd;
 pub use field::{Field, Tier};
 pub use off_peak::Windows;
 pub use prices::Prices;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorClass;
 use crate::call::ProviderObject;
+use crate::{ErrorClass, PicoUsd};
 
 /// Tokens and other billable units of one call, in disjoint buckets.
 ///
@@ -199,6 +199,8 @@ pub enum Seen {
 pub struct Findings {
     /// What it used; `None` when it did not say (or said nonsense).
     pub usage: Option<Usage>,
+    /// What the provider says that it charged, where its word is better than a list's.
+    pub cost: Option<PicoUsd>,
     /// The model it names.
     pub model: Option<String>,
     /// The id of the stored object it made (file, batch), if it made one.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use byok_domain::pricing::{PriceBook, PriceTable, Priced};
+use byok_domain::pricing::{PriceBook, PriceSource, PriceTable, Priced};
 use byok_domain::usage::HostRegion;
 use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage};
 
@@ -79,19 +79,28 @@ impl Meter {
     fn price(
         &self,
         record: &CallRecord,
-        answered: Option<&str>,
+        findings: &Findings,
         context: &CallContext,
         usage: &Usage,
     ) -> Option<Priced> {
-        let asked = record.model.as_deref();
+        let Findings { cost: told, ref model, .. } = *findings;
+        let (answered, asked) = (model.as_deref(), record.model.as_deref());
         let names = match (answered, asked) {
             (Some(answered), Some(asked)) => &[answered, asked][..],
             (Some(only), None) | (None, Some(only)) => &[only],
             (None, None) => &[],
         };
-        self.prices
-            .find_any(Some(&context.overrides), record.provider.as_str(), names, record.at)?
-            .price(usage)
+        let provider = record.provider.as_str();
+        let found = self.prices.locate(Some(&context.overrides), provider, names);
+        // What was agreed upon goes before what the provider says, that before a list.
+        let agreed = found.is_some_and(|found| found.source != PriceSource::BuiltIn);
+        match told {
+            Some(cost) if !agreed => Some(Priced { cost, unit_prices: None }),
+            _ => self
+                .prices
+                .find_any(Some(&context.overrides), provider, names, record.at)?
+                .price(usage),
+        }
     }
 }
 
@@ -141,7 +150,7 @@ impl OpenCall {
     fn fill_usage(&self, record: &mut CallRecord, findings: &Findings) {
         let answered = findings.model.as_deref();
         let price = |usage: &Usage, record: &mut CallRecord| {
-            let priced = self.meter.price(record, answered, &self.context, usage);
+            let priced = self.meter.price(record, findings, &self.context, usage);
             let (cost, unit_prices) = match priced {
                 Some(Priced { cost, unit_prices }) => (Some(cost), unit_prices),
                 None => (None, None),

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::config_fields::unknown;
 use crate::media_type::MediaType;
-use crate::openai::OpenAi;
+use crate::openai::{OpenAi, reader_told_cost};
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict, find,
 };
@@ -22,10 +22,12 @@ pub(crate) struct Host {
     base_url: &'static str,
     /// The path that a GET proves a key on.
     proof: &'static str,
+    /// Whether its usage says what was charged.
+    tells_cost: bool,
 }
 
 const fn host(id: &'static str, name: &'static str, base_url: &'static str) -> Host {
-    Host { id, name, base_url, proof: "/models" }
+    Host { id, name, base_url, proof: "/models", tells_cost: false }
 }
 
 pub(crate) const DEEPSEEK: Host = host("deepseek", "DeepSeek", "https://api.deepseek.com/v1");
@@ -33,8 +35,11 @@ pub(crate) const FIREWORKS: Host =
     host("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1");
 pub(crate) const GROQ: Host = host("groq", "Groq", "https://api.groq.com/openai/v1");
 /// Its list of models is public: only `/key` tells whether a key is one.
-pub(crate) const OPENROUTER: Host =
-    Host { proof: "/key", ..host("openrouter", "OpenRouter", "https://openrouter.ai/api/v1") };
+pub(crate) const OPENROUTER: Host = Host {
+    proof: "/key",
+    tells_cost: true,
+    ..host("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
+};
 pub(crate) const TOGETHER: Host = host("together", "Together", "https://api.together.xyz/v1");
 pub(crate) const XAI: Host = host("xai", "xAI", "https://api.x.ai/v1");
 
@@ -110,6 +115,9 @@ impl Provider for Host {
     }
 
     fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
+        if self.tells_cost {
+            return reader_told_cost(route, media);
+        }
         OpenAi.reader(route, media)
     }
 }
@@ -175,6 +183,19 @@ mod tests {
             assert!(OPENROUTER.forwards_header(name), "{name}");
         }
         assert!(!GROQ.forwards_header("x-openrouter-title"));
+    }
+
+    #[test]
+    fn openrouter_alone_says_what_it_charged() {
+        let route = OPENROUTER.drop_in(&Method::POST, "chat/completions");
+        let answer =
+            br#"{"model":"x/y","usage":{"prompt_tokens":8,"completion_tokens":2,"cost":0.5}}"#;
+        for (host, cost) in [(&OPENROUTER, Some("0.5")), (&GROQ, None), (&XAI, None)] {
+            let mut reader = host.reader(&route, MediaType::Json);
+            reader.read(answer);
+            let told = reader.finish().cost.map(|cost| cost.to_string());
+            assert_eq!(told.as_deref(), cost, "{}", host.id());
+        }
     }
 
     #[test]

@@ -127,8 +127,13 @@ impl Provider for OpenAi {
     }
 
     fn reader(&self, route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
-        reader::reader(route, media == MediaType::Events)
+        reader::reader(route, media == MediaType::Events, false)
     }
+}
+
+/// A reader for a host whose usage says what was charged.
+pub(crate) fn reader_told_cost(route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
+    reader::reader(route, media == MediaType::Events, true)
 }
 
 #[cfg(test)]

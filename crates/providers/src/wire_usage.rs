@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
-use byok_domain::Usage;
+use byok_domain::pricing::usd;
 use byok_domain::usage::ServiceTier;
+use byok_domain::{PicoUsd, Usage};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use serde_json::value::RawValue;
 
 use crate::anthropic;
 
@@ -251,6 +254,32 @@ pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
     })
 }
 
+/// What OpenRouter says in a usage object that it charged, and what the maker's own account was
+/// charged beside it where the customer has put its key there.
+pub(crate) fn told_cost(object: &[u8]) -> Option<PicoUsd> {
+    #[derive(serde::Deserialize)]
+    struct Told<'a> {
+        #[serde(borrow)]
+        cost: &'a RawValue,
+        #[serde(default)]
+        is_byok: Option<bool>,
+        #[serde(borrow, default)]
+        cost_details: Option<Upstream<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Upstream<'a> {
+        #[serde(borrow, default)]
+        upstream_inference_cost: Option<&'a RawValue>,
+    }
+    let told: Told<'_> = serde_json::from_slice(object).ok()?;
+    let own = usd(told.cost.get())?;
+    if told.is_byok != Some(true) {
+        return Some(own);
+    }
+    let upstream = usd(told.cost_details?.upstream_inference_cost?.get())?;
+    own.as_pico().checked_add(upstream.as_pico()).map(PicoUsd::from_pico)
+}
+
 /// Adds what the responses API's own tools used, from `tool_usage`: its searches, and whether
 /// images were made, whose tokens are charged as those of a model that is not named.
 pub(crate) fn add_tools(usage: &mut Usage, tool_usage: &[u8]) {
@@ -341,6 +370,34 @@ mod tests {
             let mut usage = Usage::default();
             add_tools(&mut usage, tools.to_string().as_bytes());
             assert_eq!((usage.web_searches, usage.unmeasured), (searches, unmeasured), "{tools}");
+        }
+    }
+
+    #[test]
+    fn a_cost_that_is_told_is_read_with_what_the_makers_account_was_charged() {
+        for (wire, pico) in [
+            (r#"{"prompt_tokens":1,"cost":0.00014}"#, Some(140_000_000)),
+            (r#"{"cost":0}"#, Some(0)),
+            (
+                r#"{"cost":0.00014,"is_byok":false,"cost_details":{"upstream_inference_cost":0.00013}}"#,
+                Some(140_000_000),
+            ),
+            (
+                r#"{"cost":0.00001,"is_byok":true,"cost_details":{"upstream_inference_cost":0.0002}}"#,
+                Some(210_000_000),
+            ),
+            (r#"{"cost":0.00001,"is_byok":true}"#, None),
+            (
+                r#"{"cost":0.00001,"is_byok":true,"cost_details":{"upstream_inference_cost":null}}"#,
+                None,
+            ),
+            (r#"{"cost":null}"#, None),
+            (r#"{"cost":"0.1"}"#, None),
+            (r#"{"cost":-0.1}"#, None),
+            (r#"{"cost":1e300}"#, None),
+            (r#"{"prompt_tokens":1}"#, None),
+        ] {
+            assert_eq!(told_cost(wire.as_bytes()).map(PicoUsd::as_pico), pico, "{wire}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::PicoUsd;
+
 /// Why a number cannot be a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadNumber {
@@ -94,6 +96,13 @@ pub(super) fn div_half_even(numerator: u128, denominator: u128, sticky: bool) ->
     quotient + u128::from(up)
 }
 
+/// The dollars that a JSON number spells, as an amount; `None` for what is no amount.
+pub fn usd(json: &str) -> Option<PicoUsd> {
+    let number = json.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    let pico = number.then(|| parse(json, 12, i64::MAX.unsigned_abs()).ok()).flatten()?;
+    i64::try_from(pico).ok().map(PicoUsd::from_pico)
+}
+
 /// Writes a scaled integer as the shortest exact decimal: a JSON number.
 pub(super) struct Decimal {
     pub(super) scaled: u64,
@@ -173,6 +182,25 @@ mod tests {
             [(0, "0"), (1, "0.000000000001"), (2_500_000_000_000, "2.5"), (LIMIT, "1000000")]
         {
             assert_eq!(Decimal { scaled, decimals: 12 }.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_read_exactly_or_not_at_all() {
+        for (json, pico) in [
+            ("0", Some(0)),
+            ("0.00014", Some(140_000_000)),
+            ("1.4e-4", Some(140_000_000)),
+            ("0.30000000000000004", Some(300_000_000_000)),
+            ("9223372.036854775807", Some(i64::MAX)),
+            ("9223372.036854775808", None),
+            ("1e300", None),
+            ("-1", None),
+            ("null", None),
+            ("\"1\"", None),
+            ("", None),
+        ] {
+            assert_eq!(usd(json).map(PicoUsd::as_pico), pico, "{json}");
         }
     }
 

@@ -108,3 +108,20 @@ fn what_only_the_request_tells_is_charged_too() {
         assert_eq!(closed.usage.is_some(), findings.usage.is_some() || cost.is_some(), "{model}");
     }
 }
+
+#[test]
+fn what_the_provider_says_it_charged_goes_before_a_list_and_after_an_agreement() {
+    let usage = Some(Usage { input: 10, output: 5, ..Usage::default() });
+    let told = Some(PicoUsd::from_pico(140_000_000));
+    for (model, cost, expected, unit_prices) in [
+        ("gpt-5.4", told, Some("0.00014"), None),
+        ("gpt-5.4", None, Some("0.0001"), Some(r#"{"input":2.5,"output":15}"#)),
+        ("secret", told, Some("0.00014"), None),
+        ("mine", told, Some("0.00006"), Some(r#"{"input":2,"output":8}"#)),
+    ] {
+        let call = CallRecord { model: Some(model.into()), ..record(1) };
+        let closed = filled(call, &Findings { usage, cost, ..Findings::default() });
+        assert_eq!(closed.cost.map(|cost| cost.to_string()).as_deref(), expected, "{model}");
+        assert_eq!(closed.unit_prices.as_deref(), unit_prices, "{model}");
+    }
+}

@@ -74,6 +74,7 @@ impl AnswerReader for DocumentReader {
         let cut_off = self.fields.is_open().then_some(ErrorClass::Truncated);
         Findings {
             usage: self.usage(),
+            cost: None,
             model: self.text("model"),
             object_id: self.makes.and_then(|_| self.text("id")),
             error: error.map(class_of).or(cut_off),

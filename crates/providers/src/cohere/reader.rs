@@ -67,6 +67,7 @@ impl AnswerReader for DocumentReader {
         let cut_off = self.fields.is_open().then_some(ErrorClass::Truncated);
         Findings {
             usage: wire.filter(|_| self.counts).and_then(usage),
+            cost: None,
             model: None,
             object_id: self.makes.and_then(|_| self.made()),
             error: failed.filter(|_| self.counts).or(cut_off),

@@ -268,6 +268,7 @@ impl AnswerReader for ContentReader {
         let cut_off = (open && !streamed).then_some(ErrorClass::Truncated);
         Findings {
             usage: self.counts.then(|| told.billed()).flatten(),
+            cost: None,
             model: told.model.take(),
             object_id: told.object_id.take().filter(|_| self.makes),
             error: told.error.filter(|_| self.counts || self.must_finish).or(cut_off),

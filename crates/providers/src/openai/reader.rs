@@ -13,19 +13,21 @@ use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
 use crate::sse::{Lines, data};
 use crate::unread::Unread;
-use crate::wire_usage::{add_tools, audio_seconds, openai_usage, service_tier};
+use crate::wire_usage::{add_tools, audio_seconds, openai_usage, service_tier, told_cost};
 
 /// The class of the value of an `error` field in an answer of status 200.
 fn class_of(error: &[u8]) -> ErrorClass {
     classify(StatusCode::OK, &[b"{\"error\":", error, b"}"].concat())
 }
 
-pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
+/// A reader; `tells_cost` where the usage of the host says what was charged.
+pub(super) fn reader(route: &Route, events: bool, tells_cost: bool) -> Box<dyn AnswerReader> {
     let counts = generates(route);
     if events {
         return Box::new(EventReader {
             chat: is_chat(route),
             counts,
+            tells_cost,
             lenient: !route.known,
             ..EventReader::default()
         });
@@ -34,7 +36,8 @@ pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
         AnswerShape::Bytes => Box::new(Unread),
         AnswerShape::Json => {
             let fields = JsonFields::new(&FIELDS);
-            Box::new(DocumentReader { fields, makes: route.makes, counts, chat: is_chat(route) })
+            let (makes, chat) = (route.makes, is_chat(route));
+            Box::new(DocumentReader { fields, makes, counts, chat, tells_cost })
         }
     }
 }
@@ -64,6 +67,7 @@ struct DocumentReader {
     makes: Option<&'static str>,
     counts: bool,
     chat: bool,
+    tells_cost: bool,
 }
 
 impl DocumentReader {
@@ -110,8 +114,11 @@ impl AnswerReader for DocumentReader {
         let error = error.filter(|raw| raw.trim_ascii() != b"null");
         // Whatever its framing says: half a document is no answer.
         let cut_off = self.fields.is_open().then_some(ErrorClass::Truncated);
+        let usage = self.usage();
+        let told = self.fields.get("usage").filter(|_| self.tells_cost && usage.is_some());
         Findings {
-            usage: self.usage(),
+            usage,
+            cost: told.and_then(told_cost),
             model: self.text("model").map(Cow::into_owned),
             object_id: self.makes.and_then(|_| self.text("id")).map(Cow::into_owned),
             error: error.map(class_of).or(cut_off),
@@ -127,6 +134,7 @@ struct EventReader {
     chat: bool,
     /// Whether its usage is this call's.
     counts: bool,
+    tells_cost: bool,
     /// How a stream of an unknown path ends is not known: any end is one.
     lenient: bool,
     lines: Lines,
@@ -165,6 +173,15 @@ struct Event<'a> {
     service_tier: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     response: Option<ResponseObject<'a>>,
+    /// Where Groq tells usage that nobody asked for.
+    #[serde(borrow, default)]
+    x_groq: Option<Beside<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Beside<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -211,7 +228,9 @@ impl EventReader {
             return;
         }
         let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return };
-        let Event { kind, object, choices, model, usage, error, service_tier, response } = event;
+        let Event { kind, object, choices, model, usage, error, service_tier, response, x_groq } =
+            event;
+        let usage = usage.or(x_groq.and_then(|beside| beside.usage));
         let last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
         let has_choices = choices.is_some_and(|raw| raw.get().contains('{'));
         self.chat_over |= !has_choices && usage.is_some_and(|raw| raw.get() != "null");
@@ -273,6 +292,8 @@ impl EventReader {
         // Some hosts repeat a running total in every chunk: the last word counts.
         if let Some(wire) = usage.filter(|raw| raw.get() != "null") {
             self.found.usage = openai_usage(wire.get().as_bytes());
+            let told = self.found.usage.filter(|_| self.tells_cost);
+            self.found.cost = told.and_then(|_| told_cost(wire.get().as_bytes()));
         }
     }
 }
@@ -298,7 +319,7 @@ impl AnswerReader for EventReader {
         });
         let mut found = std::mem::take(&mut self.found);
         if !self.counts {
-            found.usage = None;
+            (found.usage, found.cost) = (None, None);
         }
         if let (Some(usage), Some(tier)) = (found.usage.as_mut(), &self.tier) {
             usage.tier = service_tier(tier);
@@ -320,7 +341,7 @@ mod tests {
     use byok_domain::usage::ServiceTier;
     fn read(path: &str, events: bool, text: &str, step: usize) -> (Findings, bool) {
         let route = super::super::routes::drop_in(&Method::POST, path);
-        let mut reader = reader(&route, events);
+        let mut reader = reader(&route, events, false);
         let mut end = false;
         for chunk in text.as_bytes().chunks(step) {
             end |= reader.read(chunk) == Seen::End;
@@ -428,6 +449,37 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_is_believed_of_a_host_that_is_known_to_tell_it() {
+        let usage = r#"{"prompt_tokens":8,"completion_tokens":2,"cost":0.00014}"#;
+        let whole = format!(r#"{{"model":"x/y","choices":[],"usage":{usage}}}"#);
+        let route = super::super::routes::drop_in(&Method::POST, "chat/completions");
+        for (events, text) in
+            [(false, whole.clone()), (true, format!("data: {whole}\n\ndata: [DONE]\n\n"))]
+        {
+            for (tells, expected) in [(true, Some(140_000_000)), (false, None)] {
+                let mut reader = reader(&route, events, tells);
+                reader.read(text.as_bytes());
+                let found = reader.finish();
+                assert_eq!(found.cost.map(|cost| cost.as_pico()), expected, "{text}");
+                assert_eq!(found.usage.map(|usage| usage.total()), Some(10));
+            }
+        }
+    }
+
+    #[test]
+    fn groqs_usage_beside_the_answer_counts_once() {
+        let beside = r#"{"id":"c","model":"m","choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":{"queue_time":0.06,"prompt_tokens":20,"prompt_time":0.01,"completion_tokens":5,"total_tokens":25,"total_time":0.4}}}"#;
+        let asked = r#"{"id":"c","model":"m","choices":[],"usage":{"queue_time":0.06,"prompt_tokens":20,"completion_tokens":5,"total_tokens":25}}"#;
+        for chunks in [&[beside][..], &[beside, asked], &[asked]] {
+            let events =
+                chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect::<String>();
+            let (found, _) =
+                read("chat/completions", true, &format!("{events}data: [DONE]\n\n"), 13);
+            assert_eq!(found.usage.map(|usage| (usage.input, usage.output)), Some((20, 5)));
+        }
+    }
+
+    #[test]
     fn the_last_word_on_usage_counts_and_nonsense_makes_it_unknown() {
         let chunk =
             |usage: &str| format!("data: {{\"model\":\"m\",\"choices\":[],\"usage\":{usage}}}\n\n");
@@ -508,11 +560,11 @@ mod tests {
             (Method::POST, "batches/b1/cancel", false),
         ] {
             let route = super::super::routes::drop_in(&method, path);
-            let mut document = reader(&route, false);
+            let mut document = reader(&route, false, false);
             document.read(stored.as_bytes());
             let found = document.finish();
             assert_eq!((found.usage.is_some(), found.error.is_some()), (counts, counts), "{path}");
-            let mut events = reader(&route, true);
+            let mut events = reader(&route, true, false);
             events.read(RESPONSES.as_bytes());
             assert_eq!(events.finish().usage.is_some(), counts, "{path}");
         }
