@@ -39,3 +39,6 @@ pub use provider::{
 pub use rate_limits::{RateLimit, rate_limits};
 pub use sse::HideUsageChunk;
 pub use unread::Unread;
+
+#[cfg(test)]
+mod costs;
