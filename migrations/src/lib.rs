@@ -14,6 +14,7 @@ mod m0003_provider_keys;
 mod m0004_usage;
 mod m0005_audit;
 mod m0006_call_prices;
+mod m0007_keys_to_reseal;
 mod sqlite;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_usage::Change),
             Box::new(m0005_audit::Change),
             Box::new(m0006_call_prices::Change),
+            Box::new(m0007_keys_to_reseal::Change),
         ]
     }
 }

@@ -10,6 +10,7 @@ mod prices;
 mod probe;
 mod process;
 mod quickstart;
+mod resealing;
 mod rotation;
 mod serve;
 

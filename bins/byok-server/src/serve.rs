@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
-use crate::{Failure, Outcome, certificate, logging, probe, process};
+use crate::{Failure, Outcome, certificate, logging, probe, process, resealing};
 use byok_store::Installation;
 
 /// How long a caller may fall silent in the middle of its request.
@@ -139,6 +139,7 @@ fn start(
              there, files and batches made shortly before its end belong to nobody"
         );
     }
+    control.block_on(resealing::run(&installation.store, &gateway))?;
     let state = AppState::new(Services {
         store: installation.store.clone(),
         keyring: Arc::clone(&installation.keyring),

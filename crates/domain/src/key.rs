@@ -41,6 +41,9 @@ impl KeyStatus {
 #[serde(transparent)]
 pub struct ProviderConfig(BTreeMap<String, String>);
 
+/// What stands where a secret was. No secret is that: all are ASCII.
+const TAKEN: &str = "…";
+
 impl fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ProviderConfig").field(&self.shown().0).finish()
@@ -58,6 +61,13 @@ impl ProviderConfig {
         self.0.insert(field.to_owned(), value.into());
     }
 
+    /// Takes the value of a field that is part of a credential out, and leaves behind that it was
+    /// there. `None` when it is not set, or was taken before.
+    pub fn take_secret(&mut self, field: &str) -> Option<String> {
+        let value = self.0.get_mut(field).filter(|value| *value != TAKEN)?;
+        Some(std::mem::replace(value, TAKEN.to_owned()))
+    }
+
     /// The customer's own address for the provider, if one is set.
     pub fn base_url(&self) -> Option<&str> {
         self.get("baseUrl")
@@ -72,7 +82,7 @@ impl ProviderConfig {
     pub fn shown(&self) -> Self {
         let mut shown = self.clone();
         if let Some(token) = shown.0.get_mut("sessionToken") {
-            "…".clone_into(token);
+            TAKEN.clone_into(token);
         }
         shown
     }
@@ -130,6 +140,16 @@ mod tests {
             (shown.get("region"), shown.get("sessionToken")),
             (Some("us-east-1"), Some("…"))
         );
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_once_and_leaves_that_it_was_there() {
+        let mut config = ProviderConfig::default();
+        assert_eq!(config.take_secret("sessionToken"), None);
+        config.set("sessionToken", "FwoGZXIvYXdzEXAMPLE");
+        assert_eq!(config.take_secret("sessionToken").as_deref(), Some("FwoGZXIvYXdzEXAMPLE"));
+        assert_eq!(config.get("sessionToken"), Some("…"));
+        assert_eq!(config.take_secret("sessionToken"), None);
     }
 
     #[test]

@@ -313,19 +313,15 @@ impl From<OutgoingBody> for SendBody {
     }
 }
 
-fn open(project: &Project, key: &UsableKey) -> Result<ProviderSecret, CallError> {
+pub(crate) fn open(project: &Project, key: &UsableKey) -> Result<ProviderSecret, CallError> {
     let stored = &key.stored;
-    let origin = match &key.base {
-        Some(base) if base.is_customers() => base.origin(),
-        _ => "",
-    };
     let binding = Binding {
         purpose: Purpose::ProviderKey,
         project: &stored.project,
         connection: &stored.id,
         ref_id: &stored.ref_id,
         provider: &stored.provider,
-        origin,
+        origin: key.bound_origin(),
         version: stored.version,
     };
     project.data_key.open(&binding, &stored.sealed).map_err(|error| {

@@ -92,6 +92,16 @@ pub(crate) struct UsableKey {
     pub(crate) base: Option<Base>,
 }
 
+impl UsableKey {
+    /// The origin that its seal is bound to: the customer's, if it has one.
+    pub(crate) fn bound_origin(&self) -> &str {
+        match &self.base {
+            Some(base) if base.is_customers() => base.origin(),
+            _ => "",
+        }
+    }
+}
+
 /// The provider's one address, if it does not depend on the key.
 fn fixed_base(provider: &'static dyn Provider) -> Result<Option<Base>, byok_net::MalformedUrl> {
     let none = ProviderConfig::default();
@@ -215,7 +225,7 @@ impl Gateway {
         self.provider_keys.get(&place, load).await
     }
 
-    fn usable(&self, provider: &'static dyn Provider, stored: StoredKey) -> UsableKey {
+    pub(crate) fn usable(&self, provider: &'static dyn Provider, stored: StoredKey) -> UsableKey {
         let base = self.base(provider, &stored.project, &stored.config, Plane::Runtime);
         if base.is_none() {
             tracing::warn!(key = %stored.id, "the key's baseUrl is not allowed any more");

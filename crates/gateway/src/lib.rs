@@ -25,6 +25,7 @@ mod prefixed;
 mod query;
 mod remembered;
 mod request;
+mod reseal;
 mod upload;
 mod usage_log;
 mod validate;

@@ -61,6 +61,10 @@ impl Provider for Bedrock {
         config::check(config)
     }
 
+    fn session_token_field(&self) -> Option<&'static str> {
+        Some("sessionToken")
+    }
+
     fn envelope(&self, operation: &str) -> Option<Route> {
         routes::envelope(operation)
     }
@@ -103,7 +107,6 @@ impl Provider for Bedrock {
         };
         let signer = sign::Signer {
             access_key_id,
-            session_token: config.get("sessionToken"),
             region: config::region(config).unwrap_or_default(),
             service: "bedrock",
         };

@@ -43,6 +43,12 @@ pub trait Provider: Send + Sync + 'static {
     /// address in `baseUrl` is judged by the egress guard, not here.
     fn check_config(&self, config: &ProviderConfig) -> Vec<FieldError>;
 
+    /// The field of a key's configuration that is sent as one of its own and is half of the
+    /// credential: it is sealed with the key, and nothing but that it is there stays behind.
+    fn session_token_field(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The operation of an envelope call (`chat/completions`).
     fn envelope(&self, operation: &str) -> Option<Route>;
 

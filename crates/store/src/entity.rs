@@ -7,6 +7,7 @@ pub mod audit_log;
 pub mod calls;
 pub mod data_keys;
 pub mod keyring_checks;
+pub mod keys_to_reseal;
 pub mod projects;
 pub mod provider_keys;
 pub mod provider_objects;

@@ -2,6 +2,7 @@
 
 mod connect;
 mod list;
+mod reseal;
 mod revoke;
 mod status;
 

@@ -22,7 +22,19 @@ import boto3
 import botocore.config
 from bedrock_provider import CONVERSING, INVOKING, TEXT, Provider
 from botocore.exceptions import ClientError, EventStreamError
-from harness import PROVIDER_KEY, SCRATCH, WRONG_KEY, Checks, ask, holds, keep_evidence, parse, same, same_row
+from harness import (
+    PROVIDER_KEY,
+    SCRATCH,
+    SESSION_TOKEN,
+    WRONG_KEY,
+    Checks,
+    ask,
+    holds,
+    keep_evidence,
+    parse,
+    same,
+    same_row,
+)
 from serving import Served
 
 check = Checks("python-boto3")
@@ -40,7 +52,7 @@ COUNTED = {
     "totalTokens": 552,
     "success": True,
 }
-ACCESS_KEY = {"region": "us-east-1", "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "sessionToken": "tok/en+=="}
+ACCESS_KEY = {"region": "us-east-1", "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "sessionToken": SESSION_TOKEN}
 # A customer with a Bedrock API key, and one with an access key.
 CUSTOMERS = {"api-key": {"region": "us-east-1"}, "signed": ACCESS_KEY}
 

@@ -29,6 +29,8 @@ PUBLISHABLE_KEY = os.environ.get("E2E_PUBLISHABLE_KEY", "")
 PROVIDER_KEY = os.environ.get("E2E_PROVIDER_KEY", "")
 SECOND_KEY = os.environ.get("E2E_SECOND_KEY", "")
 WRONG_KEY = os.environ.get("E2E_WRONG_KEY", "")
+# The half of temporary credentials at AWS that goes along in the configuration.
+SESSION_TOKEN = os.environ.get("E2E_SESSION_TOKEN", "")
 HERE = pathlib.Path(__file__).parent
 # Whatever the server answered with an error is kept here and searched for secrets afterwards.
 SCRATCH = pathlib.Path(os.environ.get("E2E_SCRATCH", "/tmp/byok-e2e"))

@@ -23,6 +23,7 @@ pub(super) struct World {
     environment: BTreeMap<&'static str, String>,
     scratch: PathBuf,
     provider_keys: [String; 3],
+    session_token: String,
     printed: Printed,
     // Dropped in this order: the server first, then what it calls.
     server: Beside,
@@ -34,7 +35,7 @@ pub(super) struct World {
 pub(super) struct Left {
     /// Everything the servers wrote, and what callers were shown.
     pub(super) scratch: PathBuf,
-    /// Keys that only the provider may ever see in full.
+    /// Keys that only the provider may ever see in full, and a session token.
     pub(super) provider_keys: Vec<String>,
     /// Our own tokens.
     pub(super) tokens: Vec<String>,
@@ -46,6 +47,7 @@ impl World {
     /// Starts the three, the server by `quickstart` as a newcomer would.
     pub(super) fn start(clients: &Clients, binary: &Path, scratch: &Path) -> Result<Self, Failure> {
         let keys = [provider_key("one")?, provider_key("two")?, provider_key("bad")?];
+        let session_token = format!("FwoGZXIv/{}+==", random_hex()?);
 
         let mut provider = Beside::start(
             "provider",
@@ -96,6 +98,7 @@ impl World {
             ("E2E_PROVIDER_KEY", keys[0].clone()),
             ("E2E_SECOND_KEY", keys[1].clone()),
             ("E2E_WRONG_KEY", keys[2].clone()),
+            ("E2E_SESSION_TOKEN", session_token.clone()),
             ("E2E_PROMPT_CANARY", CONTENT[0].to_owned()),
             ("E2E_BINARY", binary.display().to_string()),
             ("E2E_SCRATCH", scratch.display().to_string()),
@@ -104,6 +107,7 @@ impl World {
             environment,
             scratch: scratch.to_owned(),
             provider_keys: keys,
+            session_token,
             printed,
             server,
             _witness: witness,
@@ -126,7 +130,7 @@ impl World {
         let printed = &self.printed;
         Left {
             scratch: self.scratch.clone(),
-            provider_keys: self.provider_keys.to_vec(),
+            provider_keys: [&self.provider_keys[..], &[self.session_token.clone()]].concat(),
             tokens: vec![
                 printed.admin_token.clone(),
                 printed.secret_key.clone(),
@@ -139,10 +143,13 @@ impl World {
 
 /// A key as a provider would issue it, new in each run.
 fn provider_key(name: &str) -> Result<String, Failure> {
+    Ok(format!("sk-proj-{name}{}", random_hex()?))
+}
+
+fn random_hex() -> Result<String, Failure> {
     let mut random = [0_u8; 20];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sk-proj-{name}{random}"))
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Takes every setting of ours out of a command's environment.

@@ -21,6 +21,7 @@ mod ref_ids;
 mod relay;
 mod restart;
 mod secrets;
+mod session_tokens;
 mod streams;
 mod support;
 mod wire;

@@ -16,6 +16,8 @@ const PROVIDER_KEYS: [&str; 3] = [
     "sk-proj-canarytwo-Zt5Hq8GwE1uVn6BxPa0RjMk7",
     "sk-proj-canarythree-w4Fy9Dc2SoIe7LhUb1XgQv",
 ];
+/// Of temporary credentials at Bedrock.
+const SESSION_TOKEN: &str = "FwoGZXIvYXdzEcanaryfourBgaDHn6q3Tz8r0XVbN2LkPq==";
 const PROMPT: &str = "promptcanary plum quartz violin";
 const COMPLETION: &str = "completioncanary ember lattice";
 
@@ -119,6 +121,7 @@ fn work(provider: &byok_testkit::fake_provider::FakeProvider, server: &Server) -
     provider.answer_with("/embeddings", echoing_authorization);
     said.push(server.post("/v1/embeddings").by("customer").json(&document).send());
     said.push(server.post("/keys/validate").json(&fields).send());
+    said.extend(work_at_bedrock(provider, server));
     // Tokens of ours where they do not belong.
     let keys = &server.keys;
     for token in [&keys.secret, &keys.publishable, &keys.admin] {
@@ -135,10 +138,46 @@ fn work(provider: &byok_testkit::fake_provider::FakeProvider, server: &Server) -
     said
 }
 
+/// The same at Bedrock, where half of the credential comes in the configuration.
+fn work_at_bedrock(
+    provider: &byok_testkit::fake_provider::FakeProvider,
+    server: &Server,
+) -> Vec<Reply> {
+    let token = SESSION_TOKEN;
+    let config = json!({
+        "region": "us-east-1", "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "sessionToken": token,
+    });
+    let connect = |config: &serde_json::Value| {
+        let more = json!({"provider": "bedrock", "providerConfig": config});
+        server.connect_with("temporary", PROVIDER_KEYS[1], &more)
+    };
+    let mut said = vec![connect(&config)];
+    for (field, value) in [("region", token), ("accessKeyId", token), ("sessionToken", " x")] {
+        let mut wrong = config.clone();
+        wrong[field] = format!("{token}{value}").into();
+        said.push(connect(&wrong));
+    }
+    let path = "/bedrock/model/amazon.nova-lite-v1%3A0/converse";
+    let asked = server.post(path).by("temporary").json(&json!({"messages": []}));
+    for answer in [
+        Answer::json(200, &json!({"output": {}, "token": token})),
+        Answer::json(403, &json!({"message": format!("The security token {token} is invalid")})),
+        Answer::raw(format!("HTTP/1.1 200 OK\r\nnonsense {token}\r\n\r\n")),
+    ] {
+        provider.answer_next(answer);
+        said.push(asked.clone().send());
+    }
+    said.push(server.get("/keys").send());
+    said
+}
+
 #[test]
 fn no_secret_and_no_content_is_written_logged_or_said() {
     let provider = provider();
-    let launch = Launch::quickstart(&provider).with("BYO_LOG", "trace");
+    let bedrock = format!("http://{}", provider.address());
+    let launch = Launch::quickstart(&provider)
+        .with("BYO_LOG", "trace")
+        .with("BYO_BEDROCK_BASE_URL", bedrock);
     let mut server = launch.start();
     let mut said = work(&provider, &server);
     let customer = json!({"type": "customer", "name": "Tool", "refId": "customer"});
@@ -167,6 +206,7 @@ fn no_secret_and_no_content_is_written_logged_or_said() {
             &keys.publishable,
             &token,
             &sealing,
+            SESSION_TOKEN,
             PROMPT,
             COMPLETION,
         ])

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use byok_testkit::fake_provider::echoing_authorization;
+use byok_testkit::fake_provider::{Answer, echoing_authorization};
 use serde_json::json;
 
 use crate::rig::{ADMIN, BAD_KEY, GOOD_KEY, Rig};
+
+/// Of temporary credentials at Bedrock: the half that is no secret, and the other.
+const SESSION_ID: &str = "ASIAIOSFODNN7EXAMPLE";
+const SESSION_TOKEN: &str = "FwoGZXIvYXdzEcanaryBgaDHn6q3Tz8r0XVbN2LkPq==";
 
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
@@ -33,12 +37,17 @@ async fn no_file_holds_a_provider_key_or_a_token_in_the_clear() {
     let owner = json!({ "provider": "openai", "refId": "customer_1" });
     rig.as_a("POST", "/keys/validate", Some(owner)).await.ok();
     rig.as_a("GET", "/usage", None).await.ok();
+    let config =
+        json!({ "region": "eu-west-1", "accessKeyId": SESSION_ID, "sessionToken": SESSION_TOKEN });
+    rig.connect_at("bedrock", "customer_3", config).await;
     let held = files(rig.folder.path());
     assert!(
         held.iter().any(|(_, bytes)| contains(bytes, b"customer_1")),
         "the search finds nothing"
     );
-    let secrets = [GOOD_KEY, BAD_KEY, ADMIN, &rig.a.secret, &rig.a.publishable, &rig.a.customer];
+    assert!(held.iter().any(|(_, bytes)| contains(bytes, SESSION_ID.as_bytes())), "it is kept");
+    let ours = [ADMIN, &rig.a.secret, &rig.a.publishable, &rig.a.customer];
+    let secrets = ours.into_iter().chain([GOOD_KEY, BAD_KEY, SESSION_TOKEN]);
     for secret in secrets {
         for (name, bytes) in &held {
             assert!(!contains(bytes, secret.as_bytes()), "{name}");
@@ -57,6 +66,19 @@ async fn a_key_that_the_provider_echoes_is_not_handed_on() {
     assert!(!reply.text.contains("canary"), "{}", reply.text);
     let reply = rig.as_a("GET", "/keys", None).await;
     assert!(!reply.text.contains("canary"), "{}", reply.text);
+    let config =
+        json!({ "region": "eu-west-1", "accessKeyId": SESSION_ID, "sessionToken": SESSION_TOKEN });
+    let body = json!({ "message": SESSION_TOKEN });
+    rig.provider.answer_next(Answer::json(403, &body));
+    let told = rig.connect_at("bedrock", "customer_2", config).await;
+    assert!(!told.to_string().contains("canary"), "{told}");
+    rig.provider.answer_next(Answer::json(403, &body));
+    let path = "/bedrock/model/amazon.nova-lite-v1%3A0/converse";
+    let reply = rig.dropped_in(path, "customer_2", &json!({ "messages": [] })).await;
+    assert_eq!(reply.status, 403);
+    assert!(!reply.text.contains("canary"), "{}", reply.text);
+    let reply = rig.as_a("GET", "/keys", None).await;
+    assert!(reply.text.contains(SESSION_ID) && !reply.text.contains("canary"), "{}", reply.text);
 }
 
 #[tokio::test]

@@ -16,7 +16,6 @@ use crate::provider::OutgoingRequest;
 /// What a signature names beside the secret.
 pub(super) struct Signer<'a> {
     pub(super) access_key_id: &'a str,
-    pub(super) session_token: Option<&'a str>,
     pub(super) region: &'a str,
     /// The service, as AWS knows it in signatures.
     pub(super) service: &'static str,
@@ -40,9 +39,8 @@ impl Signer<'_> {
         request: &OutgoingRequest<'_>,
     ) -> Option<Vec<(HeaderName, HeaderValue)>> {
         // The signer wipes its copies of key and token when this goes.
-        let credentials = secret.lend(|secret| {
-            let token = self.session_token.map(str::to_owned);
-            Credentials::new(self.access_key_id, secret, token, None, "byok")
+        let credentials = secret.lend(|secret, token| {
+            Credentials::new(self.access_key_id, secret, token.map(str::to_owned), None, "byok")
         });
         let identity = credentials.into();
         let mut settings = SigningSettings::default();
@@ -116,6 +114,10 @@ mod tests {
 
     fn signed(case: &Case<'_>) -> HeaderMap {
         let secret = ProviderSecret::parse(SECRET.to_owned()).expect("a key");
+        let secret = match case.token {
+            Some(token) => secret.with_session_token(token.to_owned()).expect("a token"),
+            None => secret,
+        };
         let mut headers: HeaderMap = case
             .headers
             .iter()
@@ -132,12 +134,8 @@ mod tests {
             body: pieces.as_deref(),
             at: Timestamp::from_millis(case.at),
         };
-        let signer = Signer {
-            access_key_id: "AKIDEXAMPLE",
-            session_token: case.token,
-            region: "us-east-1",
-            service: case.service,
-        };
+        let signer =
+            Signer { access_key_id: "AKIDEXAMPLE", region: "us-east-1", service: case.service };
         signer.sign(&secret, &mut request);
         headers
     }

@@ -17,6 +17,7 @@ mod money;
 mod projects;
 mod provider_keys;
 mod reprice;
+mod reseal;
 mod schema;
 mod tenancy;
 mod usage;

@@ -120,6 +120,56 @@ fn the_dummy_keys_of_self_hosted_endpoints_do_not_spoil_their_answers() {
 
 #[test]
 fn a_signer_is_lent_the_key_itself() {
-    assert_eq!(secret("wJalrXUtnFEMI/K7MDENG").lend(str::len), 21);
-    assert!(secret("wJalrXUtnFEMI/K7MDENG").lend(|key| key == "wJalrXUtnFEMI/K7MDENG"));
+    assert_eq!(secret("wJalrXUtnFEMI/K7MDENG").lend(|key, _| key.len()), 21);
+    assert!(
+        secret("wJalrXUtnFEMI/K7MDENG")
+            .lend(|key, token| { key == "wJalrXUtnFEMI/K7MDENG" && token.is_none() })
+    );
+}
+
+fn with_token(key: &str, token: &str) -> ProviderSecret {
+    secret(key).with_session_token(token.to_owned()).expect("a plain token is taken")
+}
+
+#[test]
+fn a_session_token_is_lent_beside_the_key_and_is_no_part_of_it() {
+    let key = "wJalrXUtnFEMI/K7MDENG-0123";
+    let secret = with_token(key, "first/token");
+    let secret = secret.with_session_token("FwoGZXIvYXdzEC==".to_owned()).expect("another");
+    assert!(secret.lend(|k, t| k == key && t == Some("FwoGZXIvYXdzEC==")));
+    assert_eq!(secret.hint().as_str(), "…0123");
+    assert_eq!(text_of(&secret), key);
+    assert!(secret.starts_with("wJalr") && !secret.starts_with(&format!("{key}\0")));
+    for (bad, why) in [
+        ("", InvalidSecret::Empty),
+        ("a\0b", InvalidSecret::Unprintable),
+        ("a b", InvalidSecret::Unprintable),
+        (&*"t".repeat(8193), InvalidSecret::TooLong),
+    ] {
+        let refused = self::secret(key).with_session_token(bad.to_owned()).err();
+        assert_eq!(refused, Some(why), "{bad:.10}");
+    }
+}
+
+#[test]
+fn an_echoed_session_token_is_masked_like_the_key() {
+    let secret = with_token("wJalrXUtnFEMI", "FwoGZXIvYXdzEC==");
+    for (text, masked) in [
+        ("a FwoGZXIvYXdzEC== b", Some("a **************** b")),
+        ("wJalrXUtnFEMI FwoGZXIvYXdzEC==", Some("************* ****************")),
+        ("wJalrXUtnFEM FwoGZXIvYXdzEC=", None),
+        ("wJalrXUtnFEMI\0FwoGZXI", Some("*************\0FwoGZXI")),
+    ] {
+        let found = secret.mask_in(text.as_bytes());
+        assert_eq!(found.as_deref(), masked.map(str::as_bytes), "{text}");
+        assert_eq!(secret.find_in(text.as_bytes()), masked.is_some(), "{text}");
+    }
+    for (text, begun) in [("x FwoGZXI", 7), ("x wJal", 4), ("x FwoGZXIw", 1), ("x", 0)] {
+        assert_eq!(secret.begins_in_end_of(text.as_bytes()), begun, "{text}");
+    }
+    // A key and a token that overlap are both gone.
+    let secret = with_token("abcdefghij", "ghijklmnop");
+    assert_eq!(secret.mask_in(b"abcdefghijklmnop").expect("found"), [b'*'; 16]);
+    // A short key is left alone, whatever stands beside it.
+    assert_eq!(with_token("none", "ghijklmnop").mask_in(b"none"), None);
 }

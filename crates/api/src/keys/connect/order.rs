@@ -57,6 +57,7 @@ impl Order {
             }
         }
         let (provider, secret) = fields.finish(provider.zip(secret))?;
+        let secret = with_session_token(&provider, &mut config, secret)?;
         if public && !label.is_empty() {
             return Err(forbidden("give a key a label"));
         }
@@ -90,6 +91,22 @@ fn secret(fields: &mut Fields) -> Sent {
             fields.reject("providerKey", "must be a string");
             Sent::Nonsense
         }
+    }
+}
+
+/// Moves the half of a credential that was sent in the configuration to the other.
+fn with_session_token(
+    provider: &ProviderId,
+    config: &mut ProviderConfig,
+    secret: ProviderSecret,
+) -> Result<ProviderSecret, ApiError> {
+    let field = byok_providers::find(provider.as_str()).and_then(|p| p.session_token_field());
+    let Some(field) = field else { return Ok(secret) };
+    match config.take_secret(field) {
+        None => Ok(secret),
+        Some(token) => secret.with_session_token(token).map_err(|_| {
+            ApiError::field(format!("providerConfig.{field}"), "is not what the provider issued")
+        }),
     }
 }
 
