@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use byok_api::{Api, AppState, Calls, Rate, Services, UsageTail};
+use byok_api::{Api, AppState, Calls, OwnAddress, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
 use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
 use byok_metering::{Durability, JournalError, JournalId, Lanes, Meter, UsageLog, Writers};
@@ -152,7 +152,8 @@ fn start(
         failed_logins: Rate::FAILED_LOGINS,
         publishable: Rate::PUBLISHABLE,
     });
-    let calls = Calls::new(gateway, Arc::clone(&state), http.forward_unknown_paths);
+    let calls = Calls::new(gateway, Arc::clone(&state), http.forward_unknown_paths)
+        .reached_at(OwnAddress { public_url: http.public_url, secure: http.tls.is_some() });
     let api = Api::new(calls, byok_api::router(&state), control.handle().clone());
     let mut listener = ServerConfig::new(http.listen);
     listener.threads = http.threads;

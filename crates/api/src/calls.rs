@@ -7,6 +7,7 @@ mod answer_body;
 mod credential;
 mod envelope;
 mod errors;
+mod own_address;
 mod path;
 
 use std::error::Error;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use byok_domain::credential::{ApiKeyKind, Caller, Permission};
 use byok_domain::{ProjectId, RefId, RequestId, Timestamp};
-use byok_gateway::{Answer, Call, CallBody, Gateway, collect};
+use byok_gateway::{Answer, Call, CallBody, Gateway, Here, collect};
 use byok_providers::{BodyKind, Provider, Route};
 use bytes::Bytes;
 use http::request::Parts;
@@ -24,6 +25,7 @@ use http_body::Body;
 
 pub use answer_body::CallBodyOut;
 use envelope::Envelope;
+pub use own_address::OwnAddress;
 pub use path::{CallPath, Kind};
 
 use crate::address;
@@ -41,6 +43,7 @@ pub struct Calls {
     state: Arc<AppState>,
     /// Whether paths that no module knows are forwarded.
     forward_unknown: bool,
+    own_address: Arc<OwnAddress>,
 }
 
 /// One request on its way through the hot routes.
@@ -58,11 +61,12 @@ struct Place {
     project: ProjectId,
     ref_id: RefId,
     query: Option<String>,
+    here: Option<Here>,
 }
 
 impl Incoming {
     fn into_call<B>(self, place: Place, body: CallBody<B>) -> Call<B> {
-        let Place { provider, route, project, ref_id, query } = place;
+        let Place { provider, route, project, ref_id, query, here } = place;
         Call {
             id: self.id,
             at: self.at,
@@ -74,6 +78,7 @@ impl Incoming {
             query,
             headers: self.parts.headers,
             body,
+            here,
         }
     }
 }
@@ -81,7 +86,14 @@ impl Incoming {
 impl Calls {
     /// The hot routes over `gateway`. `state` is the management routes' own.
     pub fn new(gateway: Arc<Gateway>, state: Arc<AppState>, forward_unknown: bool) -> Self {
-        Self { gateway, state, forward_unknown }
+        let own_address = Arc::default();
+        Self { gateway, state, forward_unknown, own_address }
+    }
+
+    /// The same, reached by its callers under this address.
+    #[must_use]
+    pub fn reached_at(self, address: OwnAddress) -> Self {
+        Self { own_address: Arc::new(address), ..self }
     }
 
     /// Serves a request whose path [`CallPath::parse`] has matched.
@@ -135,7 +147,7 @@ impl Calls {
                 let route = path::envelope_route(path, provider, &incoming.parts.method)?;
                 let envelope = Envelope::open(&self.gateway, &route, headers, body).await?;
                 let ref_id = agree(implied, Some(envelope.ref_id))?;
-                let place = Place { provider, route, project, ref_id, query: None };
+                let place = Place { provider, route, project, ref_id, query: None, here: None };
                 let call = incoming.into_call(place, envelope.body);
                 Ok(envelope::answer(self.gateway.call(call).await.map_err(refused)?))
             }
@@ -151,7 +163,11 @@ impl Calls {
                 let ref_id = agree(implied, path::ref_id(headers)?)?;
                 let query = incoming.parts.uri.query().map(str::to_owned);
                 let body = self.drop_in_body(provider, &route, headers, body).await?;
-                let place = Place { provider, route, project, ref_id, query };
+                let here = match provider.next_address(&route) {
+                    Some(_) => Some(self.own_address.of(path, &project, &incoming.parts)?),
+                    None => None,
+                };
+                let place = Place { provider, route, project, ref_id, query, here };
                 let call = incoming.into_call(place, body);
                 Ok(drop_in_answer(self.gateway.call(call).await.map_err(refused)?))
             }

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use axum::Router;
 
 pub use answer::finish;
-pub use calls::Calls;
+pub use calls::{Calls, OwnAddress};
 pub use error::{ApiError, Code, FieldError};
 pub use limits::Rate;
 pub use openapi::document;

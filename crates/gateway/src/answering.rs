@@ -20,6 +20,8 @@ use crate::answer::{Answer, AnswerBody, Refusal};
 use crate::error::CallError;
 use crate::masking::Masking;
 use crate::prefixed::Prefixed;
+use crate::readdressing::{self, Readdressing};
+use crate::request::{CollectError, collect};
 use crate::{explain, headers};
 
 /// The longest refusal that is read whole, in bytes; what is longer is cut there.
@@ -33,6 +35,8 @@ pub(crate) struct Answering {
     pub(crate) expects_json: bool,
     pub(crate) secret: ProviderSecret,
     pub(crate) client_gone: ClientGone,
+    /// What is to be done with addresses in the body, on the few routes whose answers hold such.
+    pub(crate) readdressing: Option<Readdressing>,
 }
 
 impl Answering {
@@ -68,16 +72,28 @@ impl Answering {
         }
         // The first piece of a document is there at once, and tells an error behind a 200; of any
         // other answer it is taken only if it is there already.
-        let Ok((first, over)) = opening(&mut body, judged).await else {
-            close(&mut call, 502, ErrorClass::Truncated).await?;
-            return Err(CallError::Broken(self.provider.display_name()));
+        let opened = match &self.readdressing {
+            None => opening(&mut body, judged).await.map_err(|_| Unopened::Broken),
+            Some(readdressing) if readable => readdressed(&mut body, readdressing).await,
+            Some(_) => Err(Unopened::Elsewhere),
+        };
+        let (first, over) = match opened {
+            Ok(opened) => opened,
+            Err(Unopened::Broken) => {
+                close(&mut call, 502, ErrorClass::Truncated).await?;
+                return Err(CallError::Broken(self.provider.display_name()));
+            }
+            Err(Unopened::Elsewhere) => {
+                close(&mut call, 502, ErrorClass::ProviderDown).await?;
+                return Err(CallError::Elsewhere(self.provider.display_name()));
+            }
         };
         if judged && begins_as_failure(first.as_deref().unwrap_or_default(), over) {
             let body = Prefixed::new(first, body);
             return self.refuse(head.status, &head.headers, body, call, false).await;
         }
         let mut passed = self.downstream(&head.headers);
-        if hide.is_some() {
+        if hide.is_some() || self.readdressing.is_some() {
             passed.remove(header::CONTENT_LENGTH);
         }
         let tap = Tap::new(Prefixed::new(first, body), reader, call);
@@ -189,6 +205,28 @@ where
         None => Ok((None, true)),
         Some(frame) => Ok((frame?.into_data().ok(), body.is_end_stream())),
     }
+}
+
+/// Why there is no beginning of an answer to hand on.
+enum Unopened {
+    /// It broke off.
+    Broken,
+    /// It may hold addresses, and cannot be read.
+    Elsewhere,
+}
+
+/// The whole of a body, its addresses replaced: as its first piece, and the last.
+async fn readdressed(
+    body: &mut ReceiveBody,
+    readdressing: &Readdressing,
+) -> Result<(Option<Bytes>, bool), Unopened> {
+    let document = match collect(body, readdressing::LONGEST).await {
+        Ok(document) => document,
+        Err(CollectError::TooLarge(_)) => return Err(Unopened::Elsewhere),
+        Err(CollectError::Broken(_)) => return Err(Unopened::Broken),
+    };
+    let written = readdressing.apply(&document).ok_or(Unopened::Elsewhere)?;
+    Ok((Some(written.into()), true))
 }
 
 /// Whether what should be a document begins as none, or as one that tells an error. Strings are

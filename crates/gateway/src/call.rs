@@ -23,6 +23,7 @@ use crate::headers;
 use crate::multipart::{FieldScan, boundary};
 use crate::named_objects::Named;
 use crate::query;
+use crate::readdressing::Readdressing;
 use crate::request::{Call, CallBody};
 use crate::upload::{Learned, Upload};
 
@@ -144,6 +145,7 @@ impl Gateway {
         };
         self.limits.note(&key.stored.project, &key.stored.id, response.headers(), call.at);
         let media = MediaType::of(response.headers());
+        let next = call.provider.next_address(&call.route);
         let answering = Answering {
             id: call.id,
             media,
@@ -151,6 +153,7 @@ impl Gateway {
             expects_json: call.route.operation.answer == AnswerShape::Json && call.route.known,
             secret,
             client_gone: project.settings.client_gone,
+            readdressing: Readdressing::of(next.as_ref(), call.here.as_ref()),
         };
         if response.status().is_redirection() {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;

@@ -63,6 +63,9 @@ pub enum CallError {
     /// The provider sent the call elsewhere.
     #[error("{0} answered with a redirect, which is not followed")]
     Redirect(&'static str),
+    /// The answer names an address to be called next that cannot be led back here.
+    #[error("{0} named an address that is not its own")]
+    Elsewhere(&'static str),
     /// The answer broke off before anything of it was passed on.
     #[error("{0}'s answer broke off")]
     Broken(&'static str),

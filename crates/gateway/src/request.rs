@@ -33,6 +33,18 @@ pub struct Call<B> {
     pub headers: HeaderMap,
     /// The body.
     pub body: CallBody<B>,
+    /// Where the caller reaches the provider here, on routes whose answers name addresses.
+    pub here: Option<Here>,
+}
+
+/// Where a caller reaches a provider's routes here: what an address in an answer is replaced by
+/// begins like this. A host whose callers send the provider no credential of its own needs none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Here {
+    /// In place of the provider's base URL, as the caller wrote it.
+    pub base: String,
+    /// The same, in the form that names the project.
+    pub project_base: String,
 }
 
 /// A request's body, as far as it has been read.

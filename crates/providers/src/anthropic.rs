@@ -18,6 +18,7 @@ use crate::compatible::Compatible;
 use crate::config_fields;
 use crate::media_type::MediaType;
 use crate::named_texts::named_texts;
+use crate::next_address::NextAddress;
 use crate::openai::OpenAi;
 use crate::provider::{
     ObjectRef, OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall,
@@ -75,6 +76,12 @@ impl Provider for Anthropic {
 
     fn drop_in(&self, method: &Method, path: &str) -> Route {
         routes::drop_in(method, path)
+    }
+
+    fn next_address(&self, route: &Route) -> Option<NextAddress> {
+        let path = routes::results_path;
+        routes::tells_results(&route.operation)
+            .then_some(NextAddress::Member { name: "results_url", path })
     }
 
     fn prepare(&self, route: &Route, body: Bytes, _: bool) -> Result<Payload, PayloadError> {

@@ -22,6 +22,7 @@ mod key_format;
 mod media_type;
 mod mistral;
 mod named_texts;
+mod next_address;
 mod openai;
 mod percent;
 mod provider;
@@ -32,6 +33,7 @@ mod wire_usage;
 
 pub use key_format::misplaced;
 pub use media_type::{MediaType, essence};
+pub use next_address::{NextAddress, readdressed};
 pub use provider::{
     AnswerShape, BodyKind, ObjectRef, Operation, OutgoingRequest, Payload, PayloadError, Plane,
     Provider, Route, ValidationCall, Verdict, find, mounted, registry,

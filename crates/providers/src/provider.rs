@@ -17,6 +17,7 @@ use crate::cohere::Cohere;
 use crate::google::Google;
 use crate::media_type::MediaType;
 use crate::mistral::Mistral;
+use crate::next_address::NextAddress;
 use crate::openai::OpenAi;
 
 /// A provider's wire. Implementations hold no state: one value serves all calls.
@@ -55,6 +56,12 @@ pub trait Provider: Send + Sync + 'static {
     /// The operation behind a method and path of the drop-in routes. The path has no leading
     /// slash and is relative to the base URL.
     fn drop_in(&self, method: &Method, path: &str) -> Route;
+
+    /// Where an answer to `route` names an address that the provider's SDKs call next, if it does.
+    fn next_address(&self, route: &Route) -> Option<NextAddress> {
+        let _ = route;
+        None
+    }
 
     /// Whether a segment of its paths may hold an encoded slash (`%2F`), as ARNs do. Only where no
     /// path names a stored object: how an encoded slash is read, two servers may disagree on.

@@ -246,13 +246,13 @@ def _() -> None:
     same((made.id, made.processing_status), ("msgbatch_1", "ended"), "batch")
     same(own().messages.batches.retrieve(made.id).request_counts.succeeded, 1, "counts")
     same(own().messages.batches.cancel(made.id).id, made.id, "cancelled")
-    # The SDK calls whatever address the batch says its results are at: ask for them here.
-    status, headers, body = http(
-        "GET", f"/anthropic/v1/messages/batches/{made.id}/results", SECRET_KEY, headers={"x-byo-ref-id": OWN}
-    )
-    same((status, headers["content-type"]), (200, "application/x-jsonl"), "results")
-    same(json.loads(body)["result"]["message"]["usage"]["output_tokens"], 42, "a line of results")
-    same(log_row(headers["x-request-id"])["outputTokens"], None, "looking is no use")
+    # The SDK calls the address that the batch says its results are at, with the token that it holds.
+    same(made.results_url, f"{SERVER}/anthropic/v1/messages/batches/{made.id}/results", "where the results are")
+    raw = own().messages.batches.with_raw_response.results(made.id)
+    lines = list(raw.parse())
+    same([line.result.message.usage.output_tokens for line in lines], [42], "the lines of results")
+    same(provider.asked[-1][1], f"/v1/messages/batches/{made.id}/results", "path upstream")
+    same(log_row(raw.headers["x-request-id"])["outputTokens"], None, "looking is no use")
     raises(anthropic.NotFoundError, lambda: client().messages.batches.retrieve(made.id))
 
 

@@ -51,7 +51,8 @@ BATCH = {
     "expires_at": "2026-11-22T00:00:00Z",
     "archived_at": None,
     "cancel_initiated_at": None,
-    "results_url": None,
+    # As Anthropic tells it, whatever base URL it was asked under.
+    "results_url": "https://api.anthropic.com/v1/messages/batches/msgbatch_1/results",
 }
 
 

@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod bad_requests;
+mod batches;
 mod commands;
 mod egress;
 mod envelope;

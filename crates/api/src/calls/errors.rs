@@ -62,6 +62,12 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
                 "{provider} answered with a redirect, which is never followed; correct the baseUrl."
             ),
         ),
+        CallError::Elsewhere(provider) => (
+            Code::UpstreamRedirect,
+            format!(
+                "{provider} named an address to go on at that is not below the key's base URL, or that cannot be read; it is not followed."
+            ),
+        ),
         CallError::Vault(_) => (
             Code::VaultIntegrity,
             "The stored key cannot be opened; the customer has to connect it again.".to_owned(),

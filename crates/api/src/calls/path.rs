@@ -57,6 +57,16 @@ impl CallPath {
         &self.path[self.rest..]
     }
 
+    /// The family's name: `v1`, `anthropic`, … or `proxy`.
+    pub(super) fn family(&self) -> &str {
+        &self.path[self.family.0..self.family.1]
+    }
+
+    /// What comes before `/{path}`: what stands here for a provider's base URL.
+    pub(super) fn mounted_at(&self) -> &str {
+        &self.path[..self.family.1]
+    }
+
     /// The project that the path names.
     pub fn project(&self) -> Option<&str> {
         self.project.map(|(from, to)| &self.path[from..to])
@@ -69,8 +79,7 @@ pub(super) fn drop_in_provider(
     path: &CallPath,
     headers: &HeaderMap,
 ) -> Result<&'static dyn Provider, ApiError> {
-    let (from, to) = path.family;
-    let family = &path.path[from..to];
+    let family = path.family();
     let own = byok_providers::mounted(family).ok_or_else(|| unknown_provider(family))?;
     let Some(name) = headers.get(&PROVIDER) else { return Ok(own) };
     let name = name.to_str().unwrap_or("?");

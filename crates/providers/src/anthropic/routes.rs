@@ -21,6 +21,25 @@ pub(super) fn is_count(operation: &Operation) -> bool {
     operation.name == COUNT_TOKENS.name
 }
 
+/// Whether an answer holds batches, which say where their results are.
+pub(super) fn tells_results(operation: &Operation) -> bool {
+    matches!(
+        operation.name,
+        "messages/batches" | "messages/batches/{id}" | "messages/batches/{id}/cancel"
+    )
+}
+
+/// The path below the base URL of the results that a batch says are at `url`.
+pub(super) fn results_path(url: &str) -> Option<&str> {
+    let path = &url[url.rfind(BATCHES)?..];
+    let path = path.split(['?', '#']).next()?;
+    let id = path.strip_prefix(BATCHES)?.strip_suffix("/results")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (!id.is_empty() && id.bytes().all(plain)).then_some(path)
+}
+
+const BATCHES: &str = "/v1/messages/batches/";
+
 pub(super) fn envelope(operation: &str) -> Option<Route> {
     let (operation, path) = match operation {
         "messages" => (MESSAGES, "/v1/messages"),
@@ -93,6 +112,25 @@ fn beside_messages(method: &Method, path: &str) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_are_at_one_path_whatever_host_is_named() {
+        let path = Some("/v1/messages/batches/msgbatch_1-a/results");
+        for (url, expected) in [
+            ("https://api.anthropic.com/v1/messages/batches/msgbatch_1-a/results", path),
+            ("https://evil.example/x/v1/messages/batches/msgbatch_1-a/results?beta=true", path),
+            ("/v1/messages/batches/msgbatch_1-a/results", path),
+            ("https://api.anthropic.com/v1/messages/batches/a/../../keys/results", None),
+            ("https://api.anthropic.com/v1/messages/batches/a%2Fb/results", None),
+            ("https://api.anthropic.com/v1/messages/batches//results", None),
+            ("https://api.anthropic.com/v1/messages/batches/a/resultsx", None),
+            ("https://api.anthropic.com/v1/messages/batches/a", None),
+            ("https://evil.example/", None),
+            ("", None),
+        ] {
+            assert_eq!(results_path(url), expected, "{url}");
+        }
+    }
 
     #[test]
     fn paths_become_operations_and_the_objects_they_name() {
