@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage};
 use byok_metering::meter::{CallContext, OpenCall};
-use byok_net::{SendBody, SendError};
+use byok_net::{Base, SendBody, SendError};
 use byok_providers::{
     AnswerShape, HideUsageChunk, MediaType, ObjectRef, OutgoingRequest, Provider, Unread,
 };
 use byok_vault::{Binding, ProviderSecret, Purpose};
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body::Body;
 
@@ -66,6 +67,7 @@ impl Gateway {
             .await?;
         let base = key.base.as_ref().ok_or(CallError::Blocked)?;
 
+        let customer_reported = base.is_customers() && !is_providers(base, call.provider);
         let secret = open(&project, key)?;
         let request = {
             let config = &key.stored.config;
@@ -114,7 +116,7 @@ impl Gateway {
             streamed: outgoing.stream,
             usage: None,
             usage_estimated: false,
-            customer_reported: base.is_customers(),
+            customer_reported,
             cost: None,
             unit_prices: None,
             answered: None,
@@ -333,6 +335,13 @@ pub(crate) fn open(project: &Project, key: &UsableKey) -> Result<ProviderSecret,
     })
 }
 
+/// Whether a customer's address is the provider's own host, and proves it by its certificate.
+fn is_providers(base: &Base, provider: &dyn Provider) -> bool {
+    let Ok(root) = base.uri("/") else { return false };
+    root.scheme() == Some(&Scheme::HTTPS)
+        && root.host().is_some_and(|host| provider.owns_host(host))
+}
+
 /// Records a call that got no answer, and says why.
 fn unanswered(
     provider: &'static dyn Provider,
@@ -361,7 +370,27 @@ fn unanswered(
 
 #[cfg(test)]
 mod tests {
+    use byok_net::TrustedUrl;
+
     use super::*;
+
+    #[test]
+    fn a_host_is_the_providers_own_over_tls_only() {
+        let azure = byok_providers::find("azure-openai").expect("registered");
+        let openai = byok_providers::find("openai").expect("registered");
+        let compatible = azure.compatible().expect("an endpoint");
+        for (url, expected) in [
+            ("https://acme.openai.azure.com", true),
+            ("https://acme.openai.azure.com/prefix", true),
+            ("http://acme.openai.azure.com", false),
+            ("https://gateway.example/acme.openai.azure.com", false),
+        ] {
+            let base = Base::Trusted(Arc::new(TrustedUrl::parse(url).expect("a URL")));
+            assert_eq!(is_providers(&base, azure), expected, "{url}");
+            assert_eq!(is_providers(&base, compatible), expected, "{url}");
+            assert!(!is_providers(&base, openai), "{url}");
+        }
+    }
 
     #[test]
     fn a_member_is_put_before_the_others() {

@@ -56,6 +56,10 @@ impl Provider for AzureOpenAi {
         config::check(config)
     }
 
+    fn owns_host(&self, host: &str) -> bool {
+        config::is_microsofts(host)
+    }
+
     fn envelope(&self, operation: &str) -> Option<Route> {
         routes::envelope(operation)
     }

@@ -51,6 +51,10 @@ impl Provider for Compatible {
         self.of.check_config(config)
     }
 
+    fn owns_host(&self, host: &str) -> bool {
+        self.of.owns_host(host)
+    }
+
     fn envelope(&self, operation: &str) -> Option<Route> {
         self.of.envelope(operation)
     }

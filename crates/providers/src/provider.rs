@@ -50,6 +50,13 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
+    /// Whether a host that a customer chose is the provider's own all the same: what it says of
+    /// usage is the provider's word then, and not the customer's.
+    fn owns_host(&self, host: &str) -> bool {
+        let _ = host;
+        false
+    }
+
     /// The operation of an envelope call (`chat/completions`).
     fn envelope(&self, operation: &str) -> Option<Route>;
 

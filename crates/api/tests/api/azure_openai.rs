@@ -34,6 +34,7 @@ async fn is_paid(rig: &Rig, reply: &Reply, operation: &str, streamed: bool) {
     assert_eq!((&row["provider"], &row["operation"]), (&json!("azure-openai"), &json!(operation)));
     assert_eq!((&row["inputTokens"], &row["outputTokens"]), (&json!(100), &json!(40)), "{row}");
     assert_eq!(row["streamed"], json!(streamed));
+    assert_eq!(row["customerReported"], true, "this host is none of Microsoft's");
     assert_eq!(row["costUsd"], json!(0.00065), "{row}");
 }
 

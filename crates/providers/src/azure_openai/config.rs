@@ -37,6 +37,16 @@ pub(super) fn check(config: &ProviderConfig) -> Vec<FieldError> {
     errors
 }
 
+/// What the hosts of resources end in. Microsoft gives these names out: none leads elsewhere.
+const RESOURCES: [&str; 3] =
+    [".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"];
+
+/// Whether a host is that of a resource.
+pub(super) fn is_microsofts(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    RESOURCES.iter().any(|end| host.len() > end.len() && host.ends_with(end))
+}
+
 fn is_label(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(plain) && !matches!(text, "." | "..")
@@ -72,6 +82,27 @@ mod tests {
             }
         }
         check(&config).into_iter().map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn a_resource_is_known_by_the_end_of_its_host() {
+        for (host, expected) in [
+            ("acme.openai.azure.com", true),
+            ("ACME.OpenAI.Azure.com", true),
+            ("acme.cognitiveservices.azure.com", true),
+            ("acme-eu.services.ai.azure.com", true),
+            ("openai.azure.com", false),
+            (".openai.azure.com", false),
+            ("acmeopenai.azure.com", false),
+            ("acme.openai.azure.com.evil.example", false),
+            ("acme.azure-api.net", false),
+            ("acme.openai.azure.us", false),
+            ("gateway.example", false),
+            ("127.0.0.1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_microsofts(host), expected, "{host}");
+        }
     }
 
     #[test]
