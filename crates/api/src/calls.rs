@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use byok_domain::credential::{ApiKeyKind, Caller, Permission};
 use byok_domain::{ProjectId, RefId, RequestId, Timestamp};
-use byok_gateway::{Answer, Call, CallBody, Gateway, Here, collect};
+use byok_gateway::{Answer, Call, CallBody, Continued, Gateway, Here, collect, split_ticket};
 use byok_providers::{BodyKind, Provider, Route};
 use bytes::Bytes;
 use http::request::Parts;
@@ -62,11 +62,12 @@ struct Place {
     ref_id: RefId,
     query: Option<String>,
     here: Option<Here>,
+    continues: Option<Continued>,
 }
 
 impl Incoming {
     fn into_call<B>(self, place: Place, body: CallBody<B>) -> Call<B> {
-        let Place { provider, route, project, ref_id, query, here } = place;
+        let Place { provider, route, project, ref_id, query, here, continues } = place;
         Call {
             id: self.id,
             at: self.at,
@@ -78,6 +79,7 @@ impl Incoming {
             query,
             headers: self.parts.headers,
             body,
+            continues,
             here,
         }
     }
@@ -134,7 +136,21 @@ impl Calls {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let headers = &incoming.parts.headers;
-        let (project, implied) = self.enter(path, &incoming.parts).await?;
+        let query = incoming.parts.uri.query();
+        let ticket = query.filter(|_| path.kind == Kind::DropIn).and_then(split_ticket);
+        let (project, implied, continues) = match (ticket, path.project()) {
+            (Some((query, ticket)), Some(id)) => {
+                let project = ProjectId::new(id);
+                let target = target(path, query);
+                let upload = self.go_on(&project, provider, &target, ticket, &incoming).await?;
+                (project, Some(upload.ref_id.clone()), Some(upload))
+            }
+            _ => {
+                let (project, implied) = self.enter(path, &incoming.parts).await?;
+                (project, implied, None)
+            }
+        };
+        let query = ticket.map_or(query, |(query, _)| query).map(str::to_owned);
         if headers.contains_key(header::CONTENT_ENCODING) {
             return Err(ApiError::new(
                 Code::UnsupportedMediaType,
@@ -147,7 +163,8 @@ impl Calls {
                 let route = path::envelope_route(path, provider, &incoming.parts.method)?;
                 let envelope = Envelope::open(&self.gateway, &route, headers, body).await?;
                 let ref_id = agree(implied, Some(envelope.ref_id))?;
-                let place = Place { provider, route, project, ref_id, query: None, here: None };
+                let (query, here, continues) = (None, None, None);
+                let place = Place { provider, route, project, ref_id, query, here, continues };
                 let call = incoming.into_call(place, envelope.body);
                 Ok(envelope::answer(self.gateway.call(call).await.map_err(refused)?))
             }
@@ -161,13 +178,12 @@ impl Calls {
                     ));
                 }
                 let ref_id = agree(implied, path::ref_id(headers)?)?;
-                let query = incoming.parts.uri.query().map(str::to_owned);
                 let body = self.drop_in_body(provider, &route, headers, body).await?;
                 let here = match provider.next_address(&route) {
                     Some(_) => Some(self.own_address.of(path, &project, &incoming.parts)?),
                     None => None,
                 };
-                let place = Place { provider, route, project, ref_id, query, here };
+                let place = Place { provider, route, project, ref_id, query, here, continues };
                 let call = incoming.into_call(place, body);
                 Ok(drop_in_answer(self.gateway.call(call).await.map_err(refused)?))
             }
@@ -184,9 +200,7 @@ impl Calls {
         let caller = match self.gateway.authenticate(token).await {
             Ok(caller) => caller,
             Err(byok_gateway::AuthError::Invalid) => {
-                let trusted = &self.state.trusted_proxies;
-                let address = address::client(trusted, &parts.extensions, &parts.headers);
-                self.state.limits.failed_login(address)?;
+                self.failed_login(parts)?;
                 return Err(credential::refused());
             }
             Err(error @ byok_gateway::AuthError::Directory(_)) => {
@@ -212,6 +226,31 @@ impl Calls {
                 Ok((key.project, implied))
             }
         }
+    }
+
+    /// The upload that a ticket lets go on. Its address is the credential: some SDKs send none there.
+    async fn go_on(
+        &self,
+        project: &ProjectId,
+        provider: &'static dyn Provider,
+        target: &str,
+        ticket: &str,
+        incoming: &Incoming,
+    ) -> Result<Continued, ApiError> {
+        let found = self.gateway.continued_upload(project, provider.id(), target, ticket).await;
+        match found.map_err(|error| errors::of_call(error, self.gateway.max_body()))? {
+            Some(upload) => Ok(upload),
+            None => {
+                self.failed_login(&incoming.parts)?;
+                Err(credential::unknown_ticket())
+            }
+        }
+    }
+
+    fn failed_login(&self, parts: &Parts) -> Result<(), ApiError> {
+        let trusted = &self.state.trusted_proxies;
+        let address = address::client(trusted, &parts.extensions, &parts.headers);
+        self.state.limits.failed_login(address)
     }
 
     async fn drop_in_body<B>(
@@ -253,6 +292,14 @@ impl Calls {
             return Err(errors::too_large(limit));
         }
         Ok(CallBody::Stream(body))
+    }
+}
+
+/// The path and query below the provider's base URL.
+fn target(path: &CallPath, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("/{}?{query}", path.rest()),
+        None => format!("/{}", path.rest()),
     }
 }
 

@@ -12,7 +12,7 @@ use byok_net::{ReceiveBody, ReceiveError};
 use byok_providers::{HideUsageChunk, MediaType, Provider};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -37,6 +37,10 @@ pub(crate) struct Answering {
     pub(crate) client_gone: ClientGone,
     /// What is to be done with addresses in the body, on the few routes whose answers hold such.
     pub(crate) readdressing: Option<Readdressing>,
+    /// The header that says where the upload goes on that the call began.
+    pub(crate) upload: Option<(HeaderName, HeaderValue)>,
+    /// Whether an answer may have no body where others have a document: in the middle of an upload.
+    pub(crate) may_be_empty: bool,
 }
 
 impl Answering {
@@ -61,7 +65,10 @@ impl Answering {
             return self.refuse(head.status, &head.headers, body, call, page).await;
         }
         let readable = json && !headers::is_coded(&head.headers);
-        let judged = readable && self.expects_json && head.status == StatusCode::OK;
+        let judged = readable
+            && self.expects_json
+            && head.status == StatusCode::OK
+            && !(self.may_be_empty && body.is_end_stream());
         if body.is_end_stream() && !judged {
             // Nothing will be polled of an empty body: it is recorded here.
             keep(call.close(None, &Findings { complete: true, ..Findings::default() })).await?;
@@ -148,6 +155,9 @@ impl Answering {
     /// The headers that are passed on, the key in them masked.
     fn downstream(&self, from: &HeaderMap) -> HeaderMap {
         let mut headers = headers::downstream(from);
+        if let Some((name, address)) = &self.upload {
+            headers.insert(name, address.clone());
+        }
         for value in headers.values_mut() {
             if let Some(masked) = self.secret.mask_in(value.as_bytes())
                 && let Ok(masked) = HeaderValue::from_bytes(&masked)

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
-use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, Usage};
+use byok_domain::{CallRecord, ErrorClass, Findings, KeySource, ProviderId, ProviderKeyId, Usage};
 use byok_metering::meter::{CallContext, OpenCall};
 use byok_net::{Base, SendBody, SendError};
 use byok_providers::{
-    AnswerShape, HideUsageChunk, MediaType, ObjectRef, OutgoingRequest, Provider, Unread,
+    AnswerShape, HideUsageChunk, MediaType, NextAddress, ObjectRef, OutgoingRequest, Provider,
+    Unread,
 };
 use byok_vault::{Binding, ProviderSecret, Purpose};
 use bytes::Bytes;
@@ -65,6 +66,11 @@ impl Gateway {
                 &outgoing.objects,
             )
             .await?;
+        let key = match &call.continues {
+            None => key,
+            Some(upload) => begun_with(&keys, &upload.key)
+                .ok_or_else(|| CallError::KeyNotConnected(provider_id.clone()))?,
+        };
         let base = key.base.as_ref().ok_or(CallError::Blocked)?;
 
         let customer_reported = base.is_customers() && !is_providers(base, call.provider);
@@ -95,7 +101,11 @@ impl Gateway {
                 body: outgoing.body.pieces(),
                 at: call.at,
             };
-            call.provider.authorize(config, &secret, &mut unsigned);
+            // The address at which an upload goes on is all that the provider asks for: whoever came
+            // by it alone gets no use of the key.
+            if call.continues.is_none() {
+                call.provider.authorize(config, &secret, &mut unsigned);
+            }
             let mut request = Request::new(outgoing.body.into());
             *request.method_mut() = call.route.method.clone();
             *request.uri_mut() = uri;
@@ -148,6 +158,19 @@ impl Gateway {
         self.limits.note(&key.stored.project, &key.stored.id, response.headers(), call.at);
         let media = MediaType::of(response.headers());
         let next = call.provider.next_address(&call.route);
+        let upload = match self.upload_address(
+            next.as_ref(),
+            call.here.as_ref(),
+            &project,
+            key,
+            response.headers(),
+        ) {
+            Ok(upload) => upload,
+            Err(error) => {
+                close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
+                return Err(error);
+            }
+        };
         let answering = Answering {
             id: call.id,
             media,
@@ -156,6 +179,8 @@ impl Gateway {
             secret,
             client_gone: project.settings.client_gone,
             readdressing: Readdressing::of(next.as_ref(), call.here.as_ref()),
+            upload,
+            may_be_empty: matches!(next, Some(NextAddress::Upload(_))),
         };
         if response.status().is_redirection() {
             close(&mut open_call, 502, ErrorClass::ProviderDown).await?;
@@ -340,6 +365,10 @@ fn is_providers(base: &Base, provider: &dyn Provider) -> bool {
     let Ok(root) = base.uri("/") else { return false };
     root.scheme() == Some(&Scheme::HTTPS)
         && root.host().is_some_and(|host| provider.owns_host(host))
+}
+
+fn begun_with<'k>(keys: &'k [UsableKey], id: &ProviderKeyId) -> Option<&'k UsableKey> {
+    keys.iter().find(|key| key.stored.id == *id)
 }
 
 /// Records a call that got no answer, and says why.

@@ -56,7 +56,10 @@ pub(crate) fn downstream(from: &HeaderMap) -> HeaderMap {
             | "mistral-correlation-id"
             | "x-debug-trace-id"
             | "x-amzn-requestid"
-            | "x-amzn-errortype" => {
+            | "x-amzn-errortype"
+            | "x-goog-upload-status"
+            | "x-goog-upload-size-received"
+            | "x-goog-upload-chunk-granularity" => {
                 headers.insert(name.clone(), value.clone());
             }
             other if is_rate_limit(other) || other.starts_with("x-amzn-bedrock-") => {
@@ -168,6 +171,9 @@ mod tests {
             ("x-amzn-errortype", "ThrottlingException"),
             ("x-amzn-bedrock-content-type", "application/json"),
             ("x-amz-security-token", "t"),
+            ("x-goog-upload-status", "active"),
+            ("x-goog-upload-url", "https://g.example/upload?upload_id=1"),
+            ("x-goog-upload-control-url", "https://g.example/upload?upload_id=1"),
             ("openai-organization", "org"),
         ]));
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
@@ -184,6 +190,7 @@ mod tests {
                 "x-amzn-errortype",
                 "x-amzn-requestid",
                 "x-content-type-options",
+                "x-goog-upload-status",
                 "x-provider-request-id",
                 "x-ratelimit-remaining-tokens"
             ]

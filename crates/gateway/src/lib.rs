@@ -28,6 +28,8 @@ mod remembered;
 mod request;
 mod reseal;
 mod upload;
+mod upload_address;
+mod upload_ticket;
 mod usage_log;
 mod validate;
 
@@ -39,4 +41,5 @@ pub use gateway::{Gateway, GatewayConfig, Project};
 pub use key_limits::KeyLimits;
 pub use prefixed::Prefixed;
 pub use request::{Call, CallBody, CollectError, Here, collect};
+pub use upload_ticket::{Continued, split_ticket};
 pub use usage_log::WatchedUsageLog;

@@ -11,6 +11,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use thiserror::Error;
 
+use crate::upload_ticket::Continued;
+
 /// One call, its caller known and its route found.
 pub struct Call<B> {
     /// The request id, made when the request came in.
@@ -33,6 +35,9 @@ pub struct Call<B> {
     pub headers: HeaderMap,
     /// The body.
     pub body: CallBody<B>,
+    /// The upload that the call goes on with, if it came by the address that its beginning told: it
+    /// needs no key of the customer's any more.
+    pub continues: Option<Continued>,
     /// Where the caller reaches the provider here, on routes whose answers name addresses.
     pub here: Option<Here>,
 }

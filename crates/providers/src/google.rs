@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::compatible::Compatible;
 use crate::config_fields;
 use crate::media_type::MediaType;
+use crate::next_address::NextAddress;
 use crate::percent::decoded;
 use crate::provider::{
     OutgoingRequest, Payload, PayloadError, Plane, Provider, Route, ValidationCall, Verdict,
@@ -26,6 +27,7 @@ use crate::provider::{
 pub(crate) struct Google;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const UPLOAD_URL: HeaderName = HeaderName::from_static("x-goog-upload-url");
 const COMPATIBLE_PREFIX: &str = "/v1beta/openai";
 
 static COMPATIBLE: Compatible =
@@ -65,6 +67,10 @@ impl Provider for Google {
 
     fn drop_in(&self, method: &Method, path: &str) -> Route {
         routes::drop_in(method, path)
+    }
+
+    fn next_address(&self, route: &Route) -> Option<NextAddress> {
+        route.path.starts_with("/upload/").then_some(NextAddress::Upload(UPLOAD_URL))
     }
 
     fn prepare(

@@ -40,6 +40,10 @@ impl DataKey {
         &self.key
     }
 
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// Seals a provider key for the place that `binding` names.
     pub fn seal(&self, binding: &Binding<'_>, secret: &ProviderSecret) -> SealedSecret {
         let aad = binding.aad(&self.kid);

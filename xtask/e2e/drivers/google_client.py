@@ -8,6 +8,7 @@ usage of caches or thoughts. For those a provider of our own answers (see `googl
 from __future__ import annotations
 
 import functools
+import io
 import json
 from decimal import Decimal
 
@@ -214,6 +215,25 @@ def _() -> None:
 def _() -> None:
     same([model.name for model in own().models.list(config={"page_size": 5})], [f"models/{PRO}"], "names")
     same(own().models.get(model=PRO).display_name, "Gemini 2.5 Pro", "name")
+
+
+@check("files: uploaded in pieces by an address of ours alone, read, and nobody else's")
+def _() -> None:
+    # More than the SDK sends at once.
+    content = b"0123456789abcdef" * (10 << 16)
+    before = len(provider.asked)
+    made = own("v1beta").files.upload(file=io.BytesIO(content), config={"mime_type": "text/plain"})
+    same(made.name, "files/f1", "name")
+    same(b"".join(provider.uploaded) == content, True, "the bytes upstream")
+    begun, *pieces = provider.asked[before:]
+    same((begun[1], begun[2]["x-goog-api-key"]), ("/upload/v1beta/files", PROVIDER_KEY), "the beginning")
+    same(len(pieces), 2, "pieces")
+    for _, path, headers, _ in pieces:
+        same(path, "/upload/v1beta/files?upload_id=AbC-1_x&upload_protocol=resumable", "path upstream")
+        holds(not any(SECRET_KEY in value or PROVIDER_KEY in value for value in headers.values()), f"{headers}")
+    same(own("v1beta").files.get(name=made.name).mime_type, "text/plain", "the owner's look")
+    error = raises(errors.ClientError, lambda: client().files.get(name=made.name))
+    same((error.code, error.details["error"]["status"]), (404, "NOT_FOUND"), "another's look")
 
 
 @check("a wrong key is the SDK's 400 without the key in it; a wrong token our 401")

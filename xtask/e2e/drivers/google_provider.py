@@ -1,5 +1,5 @@
 """What the mock provider lacks of Google's API: token counts, batched embeddings, models, thoughts and
-caches in usage, the array form of a stream, a refusal that shows the key. On the loopback, for as long
+caches in usage, the array form of a stream, uploads, a refusal that shows the key. On the loopback, for as long
 as its driver runs; a customer's `baseUrl` leads to it.
 """
 
@@ -20,6 +20,8 @@ USAGE = {
 }
 PARTS = [{"text": "Seven, then.", "thought": True}, {"text": "Seven "}, {"text": "degrees."}]
 MODEL = {"name": "models/gemini-2.5-pro", "displayName": "Gemini 2.5 Pro", "inputTokenLimit": 1048576}
+
+FILE = {"name": "files/f1", "uri": "https://generativelanguage.googleapis.com/v1beta/files/f1", "mimeType": "text/plain"}
 
 
 def answer(parts: list[dict] = PARTS, usage: dict = USAGE, end: str | None = "STOP") -> dict:
@@ -46,6 +48,7 @@ class Provider:
     def __init__(self, key: str):
         provider = self
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.uploaded: list[bytes] = []
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -72,6 +75,8 @@ class Provider:
         headers = {k.lower(): v for k, v in ask.headers.items()}
         self.asked.append((ask.command, ask.path, headers, body))
         path, _, query = ask.path.partition("?")
+        if path.startswith("/upload/"):
+            return self._upload(ask, path, query, headers, body, key)
         sent = headers.get("x-goog-api-key")
         if sent != key:
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
@@ -79,7 +84,10 @@ class Provider:
             told = error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [reason, shown])
             return self._send(ask, 400, told)
         place = path.split("/", 2)[-1]
+        if (ask.command, place) == ("GET", "files/f1:download"):
+            return self._send(ask, 200, b"".join(self.uploaded))
         known = {
+            ("GET", "files/f1"): FILE,
             ("GET", "models"): {"models": [MODEL]},
             ("GET", "models/gemini-2.5-pro"): MODEL,
             ("POST", "models/gemini-2.5-pro:generateContent"): answer(),
@@ -109,9 +117,29 @@ class Provider:
             ask.wfile.flush()
         ask.wfile.write(b"0\r\n\r\n")
 
+    def _upload(
+        self, ask: BaseHTTPRequestHandler, path: str, query: str, headers: dict[str, str], body: bytes, key: str
+    ) -> None:
+        """A resumable upload: begun with the key, gone on with by its address alone."""
+        command = headers.get("x-goog-upload-command", "")
+        if command == "start" and headers.get("x-goog-api-key") == key:
+            self.uploaded = []
+            url = f"{self.url}{path}?upload_id=AbC-1_x&upload_protocol=resumable"
+            return self._send(ask, 200, b"", {"x-goog-upload-url": url, "x-goog-upload-status": "active"})
+        if query != "upload_id=AbC-1_x&upload_protocol=resumable":
+            return self._send(ask, 404, error(404, "NOT_FOUND", "no such upload"))
+        if int(headers["x-goog-upload-offset"]) != sum(map(len, self.uploaded)):
+            return self._send(ask, 400, error(400, "INVALID_ARGUMENT", "wrong offset"))
+        self.uploaded.append(body)
+        if "finalize" in command:
+            return self._send(ask, 200, json.dumps({"file": FILE}).encode(), {"x-goog-upload-status": "final"})
+        self._send(ask, 200, b"", {"x-goog-upload-status": "active"})
+
     @staticmethod
-    def _send(ask: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    def _send(ask: BaseHTTPRequestHandler, status: int, body: bytes, more: dict[str, str] | None = None) -> None:
         ask.send_response(status)
+        for name, value in (more or {}).items():
+            ask.send_header(name, value)
         ask.send_header("content-type", "application/json; charset=UTF-8")
         ask.send_header("content-length", str(len(body)))
         ask.end_headers()

@@ -25,4 +25,5 @@ mod secrets;
 mod session_tokens;
 mod streams;
 mod support;
+mod uploads;
 mod wire;

@@ -53,6 +53,10 @@ pub(super) fn refused() -> ApiError {
     unauthenticated("The key is unknown, revoked or expired; send a current one.")
 }
 
+pub(super) fn unknown_ticket() -> ApiError {
+    unauthenticated("The address of this upload is unknown or too old; begin the upload again.")
+}
+
 pub(super) fn unavailable(error: AuthError) -> ApiError {
     ApiError::new(Code::Unavailable, "Keys cannot be looked up at the moment; try again shortly.")
         .retry_after(1)

@@ -117,7 +117,8 @@ fn known(method: &Method, path: &str) -> Option<Known> {
     }
     let (get, post) = (method == Method::GET, method == Method::POST);
     if upload {
-        let files = post && rest == ["files"];
+        // Where an upload goes on, it may do so with either method.
+        let files = (post || method == Method::PUT) && rest == ["files"];
         return files.then(|| Known::making(op("files", Opaque, JsonAnswer), "file")).flatten();
     }
     let read = |name| op(name, Opaque, JsonAnswer);

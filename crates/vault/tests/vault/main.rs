@@ -5,6 +5,7 @@ mod keyring;
 mod provider_secret;
 mod records;
 mod rotation;
+mod tickets;
 mod tokens;
 mod types;
 
