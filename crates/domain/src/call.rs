@@ -1,9 +1,13 @@
 //! The record of one call: what the journal keeps, the log shows and the roll-ups count.
 
+mod aftermath;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use aftermath::{Aftermath, Attempt, CircuitChange, OpenUntil, QuotaWarning};
 
 use crate::{PicoUsd, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId, Timestamp, Usage};
 
@@ -147,6 +151,9 @@ pub struct CallRecord {
     /// Objects that the provider made, to be bound to the customer.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub objects: Vec<ProviderObject>,
+    /// What follows from it beside its own row.
+    #[serde(rename = "then", skip_serializing_if = "Aftermath::is_empty", default)]
+    pub aftermath: Aftermath,
 }
 
 impl CallRecord {

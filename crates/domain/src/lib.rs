@@ -1,23 +1,31 @@
-//! What things are and what is decided: ids, provider keys, credentials, pricing, usage, audit.
+//! What things are and what is decided: ids, provider keys, credentials, routing, credits, limits,
+//! pricing, usage, events, audit.
 //!
 //! Depends on serde and small value crates only. It never does I/O, reads no clock, draws no
 //! randomness and knows no runtime: every rule here is a pure function with a table test.
 
 pub mod audit;
 pub mod call;
+pub mod circuit;
 pub mod credential;
+pub mod credits;
+pub mod events;
 mod field_error;
 pub mod ids;
 pub mod key;
+pub mod key_settings;
+pub mod limits;
 pub mod money;
 pub mod origin;
 pub mod pricing;
 pub mod routing;
 pub mod settings;
+pub mod tiers;
 pub mod time;
 pub mod usage;
 
-pub use call::{CallRecord, ErrorClass, KeySource};
+pub use call::{Aftermath, CallRecord, ErrorClass, KeySource};
+pub use credits::Credits;
 pub use field_error::FieldError;
 pub use ids::{ApiKeyId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId};
 pub use key::{KeyHint, KeyStatus, ProviderConfig};

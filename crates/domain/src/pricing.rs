@@ -14,7 +14,7 @@ mod alias;
 mod base;
 mod book;
 mod cost;
-mod decimal;
+pub(crate) mod decimal;
 mod entries;
 mod factor;
 mod field;

@@ -1,6 +1,16 @@
-//! Which key a call is made with.
+//! Who pays for a call, with which key, and what a failed attempt leads to.
+
+mod decide;
+mod fallback;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Ordering;
+
+pub use decide::{CreditsSide, Inputs, KeysState, Plan, Refusal, decide};
+pub use fallback::{Failed, FallbackReason, NextKey, Step, after_failure};
+pub use settings::{FallbackOn, Mode, RoutingChange, RoutingSettings};
 
 use crate::{KeyStatus, ProviderKeyId, Timestamp};
 
@@ -22,29 +32,4 @@ pub struct Candidate<'a> {
 pub fn compare(a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
     let rank = |c: &Candidate<'_>| (c.status == KeyStatus::Invalid, c.priority, c.created_at);
     rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(b.id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_tried_by_priority_then_age_and_invalid_ones_last() {
-        use KeyStatus::{Invalid, Unverified, Valid};
-        let ids = ["late", "bad", "second", "early"].map(ProviderKeyId::new);
-        let key = |at: usize, priority, created, status| Candidate {
-            id: &ids[at],
-            priority,
-            created_at: Timestamp::from_millis(created),
-            status,
-        };
-        let mut keys = [
-            key(0, 0, 9, Valid),
-            key(1, -5, 1, Invalid),
-            key(2, 1, 1, Valid),
-            key(3, 0, 2, Unverified),
-        ];
-        keys.sort_by(compare);
-        assert_eq!(keys.map(|key| key.id.as_str()), ["early", "late", "second", "bad"]);
-    }
 }

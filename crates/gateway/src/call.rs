@@ -134,6 +134,7 @@ impl Gateway {
             first_byte_ms: None,
             at: call.at,
             objects: Vec::new(),
+            aftermath: byok_domain::Aftermath::default(),
         };
         let context = CallContext {
             overrides: Arc::clone(&project.overrides),
@@ -349,7 +350,7 @@ pub(crate) fn open(project: &Project, key: &UsableKey) -> Result<ProviderSecret,
         purpose: Purpose::ProviderKey,
         project: &stored.project,
         connection: &stored.id,
-        ref_id: &stored.ref_id,
+        ref_id: Some(&stored.ref_id),
         provider: &stored.provider,
         origin: key.bound_origin(),
         version: stored.version,

@@ -6,9 +6,11 @@
 //!
 //! In reading order: [`meter`] prices a call and [`tap`] relays its answer; [`journal`] is where a
 //! record is durable first, one of the [`Lanes`]; [`usage_log`] is the port to where it ends up,
-//! [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read.
+//! [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read;
+//! [`credit_ledger`] is the port to where credits are set aside.
 
 mod bell;
+pub mod credit_ledger;
 pub mod journal;
 mod lanes;
 pub mod meter;
@@ -20,6 +22,7 @@ pub mod tap;
 pub mod usage_log;
 pub mod writer;
 
+pub use credit_ledger::{CreditLedger, Held, Hold, LedgerError};
 pub use journal::{Durability, Journal, JournalError, JournalFull, JournalId, Receipt};
 pub use lanes::{Lanes, Writers};
 pub use meter::Meter;

@@ -189,6 +189,7 @@ mod tests {
             first_byte_ms: Some(1),
             at: Timestamp::from_millis(HOUR + 17),
             objects: Vec::new(),
+            aftermath: byok_domain::Aftermath::default(),
         }
     }
 

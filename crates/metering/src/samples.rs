@@ -37,6 +37,7 @@ pub(crate) fn record(n: u64) -> CallRecord {
         first_byte_ms: Some(230),
         at: Timestamp::from_millis(1_795_000_000_000),
         objects: Vec::new(),
+        aftermath: byok_domain::Aftermath::default(),
     }
 }
 

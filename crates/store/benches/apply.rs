@@ -128,5 +128,6 @@ fn record(n: usize, customers: usize) -> CallRecord {
         first_byte_ms: Some(211),
         at,
         objects: Vec::new(),
+        aftermath: byok_domain::Aftermath::default(),
     }
 }

@@ -33,8 +33,8 @@ pub struct Binding<'a> {
     pub project: &'a ProjectId,
     /// The row it is stored in.
     pub connection: &'a ProviderKeyId,
-    /// The customer it belongs to.
-    pub ref_id: &'a RefId,
+    /// The customer it belongs to; `None` for the platform's own.
+    pub ref_id: Option<&'a RefId>,
     /// The provider it opens.
     pub provider: &'a ProviderId,
     /// The only origin it may be sent to, `https://host:port`; empty for the provider's own.
@@ -51,7 +51,7 @@ impl Binding<'_> {
             kid,
             self.project.as_str(),
             self.connection.as_str(),
-            self.ref_id.as_str(),
+            self.ref_id.map_or("", RefId::as_str),
             self.provider.as_str(),
             self.origin,
             &self.version.to_string(),

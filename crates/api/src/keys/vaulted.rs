@@ -22,7 +22,7 @@ impl Place<'_> {
             purpose: Purpose::ProviderKey,
             project: self.project,
             connection,
-            ref_id: self.ref_id,
+            ref_id: Some(self.ref_id),
             provider: self.provider,
             origin: self.origin,
             version,

@@ -240,7 +240,7 @@ async fn a_key_sealed_for_one_address_does_not_open_for_another() {
             purpose: Purpose::ProviderKey,
             project: &project,
             connection: id,
-            ref_id: &ref_id,
+            ref_id: Some(&ref_id),
             provider: &provider,
             origin: "",
             version,

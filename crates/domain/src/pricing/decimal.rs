@@ -6,7 +6,7 @@ use crate::PicoUsd;
 
 /// Why a number cannot be a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadNumber {
+pub(crate) enum BadNumber {
     /// Below zero.
     Negative,
     /// Over the limit of its field.
@@ -22,7 +22,7 @@ const DIGITS: u32 = 30;
 ///
 /// A number of more decimals than that is one that went through somebody's float; its nearest
 /// step is what was meant. What would round to nothing is refused instead.
-pub(super) fn parse(text: &str, decimals: u32, limit: u64) -> Result<u64, BadNumber> {
+pub(crate) fn parse(text: &str, decimals: u32, limit: u64) -> Result<u64, BadNumber> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -104,9 +104,9 @@ pub fn usd(json: &str) -> Option<PicoUsd> {
 }
 
 /// Writes a scaled integer as the shortest exact decimal: a JSON number.
-pub(super) struct Decimal {
-    pub(super) scaled: u64,
-    pub(super) decimals: u32,
+pub(crate) struct Decimal {
+    pub(crate) scaled: u64,
+    pub(crate) decimals: u32,
 }
 
 impl fmt::Display for Decimal {

@@ -108,6 +108,11 @@ fn checksum(mut payload_crc: Hasher, head: &[u8; HEAD]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use byok_domain::call::{Attempt, CircuitChange, OpenUntil, QuotaWarning};
+    use byok_domain::circuit::Cause;
+    use byok_domain::routing::FallbackReason;
+    use byok_domain::{Aftermath, Credits, ErrorClass, KeySource, Timestamp};
+
     use super::*;
     use crate::samples::record;
 
@@ -140,6 +145,35 @@ mod tests {
         };
         old = rmp_serde::to_vec_named(&priced).expect("plain data");
         assert_eq!(rmp_serde::from_slice::<CallRecord>(&old).expect("a record"), priced);
+    }
+
+    #[test]
+    fn a_record_of_the_time_before_credits_is_still_read_and_one_with_all_that_follows_too() {
+        let plain = rmp_serde::to_vec_named(&record(3)).expect("plain data");
+        assert!(!plain.windows(4).any(|four| four == b"then"), "nothing that follows is left out");
+        let read: CallRecord = rmp_serde::from_slice(&plain).expect("a record");
+        assert!(read.aftermath.is_empty());
+        let key = byok_domain::ProviderKeyId::new("pk_1");
+        let open = OpenUntil { until: Timestamp::from_millis(9), cause: Cause::ProviderDown };
+        let aftermath = Aftermath {
+            held: Some(Credits::new(7)),
+            credits: Some(Credits::new(3)),
+            fallback: Some(FallbackReason::ProviderDown),
+            attempts: vec![Attempt {
+                key: Some(key.clone()),
+                source: KeySource::Byok,
+                class: ErrorClass::ProviderDown,
+                status: 503,
+            }],
+            circuits: vec![
+                CircuitChange { key: key.clone(), open: Some(open) },
+                CircuitChange { key, open: None },
+            ],
+            quota: QuotaWarning::of("tokens", 10, 1, None),
+        };
+        let full = CallRecord { aftermath, ..record(3) };
+        let bytes = rmp_serde::to_vec_named(&full).expect("plain data");
+        assert_eq!(rmp_serde::from_slice::<CallRecord>(&bytes).expect("a record"), full);
     }
 
     #[test]

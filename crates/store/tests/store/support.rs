@@ -193,5 +193,6 @@ pub(crate) fn call(project: &ProjectId, customer: &str, millis: i64) -> CallReco
         first_byte_ms: Some(40),
         at: at(millis),
         objects: Vec::new(),
+        aftermath: byok_domain::Aftermath::default(),
     }
 }

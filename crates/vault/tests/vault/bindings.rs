@@ -35,7 +35,7 @@ impl Place {
             purpose: self.purpose,
             project: &self.project,
             connection: &self.connection,
-            ref_id: &self.ref_id,
+            ref_id: Some(&self.ref_id),
             provider: &self.provider,
             origin: &self.origin,
             version: self.version,

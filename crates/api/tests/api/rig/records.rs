@@ -41,6 +41,7 @@ impl Rig {
             first_byte_ms: Some(7),
             at,
             objects: Vec::new(),
+            aftermath: byok_domain::Aftermath::default(),
         }
     }
 
