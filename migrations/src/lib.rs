@@ -15,6 +15,7 @@ mod m0004_usage;
 mod m0005_audit;
 mod m0006_call_prices;
 mod m0007_keys_to_reseal;
+mod m0009_credits;
 mod sqlite;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_audit::Change),
             Box::new(m0006_call_prices::Change),
             Box::new(m0007_keys_to_reseal::Change),
+            Box::new(m0009_credits::Change),
         ]
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::Config;
 use crate::installation::{open_database, refused};
 use crate::{Failure, Outcome, print};
-use byok_store::Installation;
+use byok_store::{AccountFault, CreditReport, Installation};
 
 /// Serves `GET /metrics` in Prometheus' text format, on a listener of its own.
 pub(crate) async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
@@ -103,15 +103,18 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         proven.map(|()| format!("fits; current is {}", keyring.current())).map_err(lines),
     )?;
     if fits {
+        let none_yet = || Ok("none yet; the first start makes it".to_owned());
         let found = match Installation::look(database, keyring).await.map_err(refused) {
             Ok(Some(installation)) => {
+                let credits = installation.store.verify_credits().await?;
+                report("credits", told(&credits))?;
                 let audit = installation.store.verify_audit(None).await?;
                 match audit.first_bad {
                     None => Ok(format!("{} entries in order", audit.verified)),
                     Some(bad) => Err(format!("entry {}: {}", bad.sequence, bad.fault)),
                 }
             }
-            Ok(None) => Ok("none yet; the first start makes it".to_owned()),
+            Ok(None) => none_yet(),
             Err(failure) => Err(lines(failure)),
         };
         report("audit log", found)?;
@@ -134,4 +137,17 @@ fn lines(failure: Failure) -> String {
         Failure::Finding => "see above".to_owned(),
         Failure::Other(error) => error.to_string(),
     }
+}
+
+/// Whether the books of credits balance, and which do not.
+fn told(credits: &CreditReport) -> Result<String, String> {
+    let Some(first) = credits.faults.first() else {
+        return Ok(format!("{} accounts, whose entries add up", credits.accounts));
+    };
+    let AccountFault { project, ref_id, balance, entered, held, set_aside, holds } = first;
+    Err(format!(
+        "{} accounts do not add up; the first is {ref_id} of {project}: balance {balance}, entries \
+         {entered}; held {held}, entries {set_aside}, holds {holds}",
+        credits.faults.len()
+    ))
 }

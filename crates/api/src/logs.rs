@@ -2,8 +2,11 @@
 
 mod cursor;
 
+use byok_domain::call::Attempt;
+use byok_domain::routing::FallbackReason;
 use byok_domain::{
-    ErrorClass, KeySource, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId, Timestamp,
+    Credits, ErrorClass, KeySource, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId,
+    Timestamp,
 };
 use byok_store::{Call, CallFilter, CallRange, Page};
 use serde::Serialize;
@@ -43,7 +46,7 @@ pub(crate) struct Row {
     pub(crate) usage_estimated: bool,
     pub(crate) customer_reported: bool,
     pub(crate) cost_usd: Option<Box<RawValue>>,
-    /// Calls on the customer's own key never touch credits.
+    /// 0 for calls on the customer's own key, which never touch credits.
     pub(crate) credits_charged: u64,
     pub(crate) latency_ms: u64,
     pub(crate) first_byte_ms: Option<u64>,
@@ -76,10 +79,10 @@ impl Row {
             usage_estimated: call.usage_estimated,
             customer_reported: call.customer_reported,
             cost_usd: call.cost.map(|cost| exact(cost.to_string())).transpose()?,
-            credits_charged: 0,
+            credits_charged: call.credits.map_or(0, Credits::get),
             latency_ms: call.latency_ms,
             first_byte_ms: call.first_byte_ms,
-            fallback_reason: None,
+            fallback_reason: call.fallback.map(FallbackReason::as_str),
             created_at: call.created_at,
         })
     }
@@ -133,6 +136,25 @@ struct Detail {
     row: Row,
     /// The unit prices that entered the cost.
     unit_prices: Option<Box<RawValue>>,
+    /// The attempts that failed before the one that the row is of.
+    attempts: Vec<ShownAttempt>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownAttempt {
+    /// `null` for the platform's own key.
+    key_id: Option<ProviderKeyId>,
+    source: KeySource,
+    error_class: ErrorClass,
+    status_code: u16,
+}
+
+impl From<Attempt> for ShownAttempt {
+    fn from(attempt: Attempt) -> Self {
+        let Attempt { key, source, class, status } = attempt;
+        Self { key_id: key, source, error_class: class, status_code: status }
+    }
 }
 
 /// `GET /logs/{id}`.
@@ -143,7 +165,8 @@ pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
     ask.state.usage.caught_up(PATIENCE).await;
     let mut call = ask.state.store.call(scope.id(), &id).await?.ok_or_else(none)?;
     let unit_prices = call.unit_prices.take().map(exact).transpose()?;
-    answer::json(&Detail { row: Row::of(scope.id(), call)?, unit_prices })
+    let attempts = std::mem::take(&mut call.attempts).into_iter().map(ShownAttempt::from).collect();
+    answer::json(&Detail { row: Row::of(scope.id(), call)?, unit_prices, attempts })
 }
 
 #[cfg(test)]
@@ -175,6 +198,9 @@ pub(crate) mod tests {
             customer_reported: false,
             cost: Some(PicoUsd::from_pico(706_000_000)),
             unit_prices: None,
+            credits: None,
+            fallback: None,
+            attempts: Vec::new(),
             latency_ms: 5,
             first_byte_ms: Some(4),
             created_at: at,

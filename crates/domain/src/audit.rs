@@ -53,6 +53,20 @@ actions! {
     PricingCleared = "pricing.cleared",
     /// The origin allowlist changed.
     OriginsUpdated = "origins.updated",
+    /// Who pays for calls changed.
+    RoutingUpdated = "routing.updated",
+    /// The plans changed.
+    TiersUpdated = "tiers.updated",
+    /// The platform's own key for a provider was stored or replaced.
+    PlatformKeyUpdated = "platform_key.updated",
+    /// The platform's own key for a provider was removed.
+    PlatformKeyRemoved = "platform_key.removed",
+    /// What is known of a customer changed.
+    CustomerUpdated = "customer.updated",
+    /// A customer's keys and personal data were erased.
+    CustomerErased = "customer.erased",
+    /// A customer was given credits.
+    CreditsGranted = "credits.granted",
     /// The encryption key was rotated.
     KeyringRotated = "keyring.rotated",
 }

@@ -1,5 +1,5 @@
 //! What things are and what is decided: ids, provider keys, credentials, routing, credits, limits,
-//! pricing, usage, events, audit.
+//! pricing, usage, audit.
 //!
 //! Depends on serde and small value crates only. It never does I/O, reads no clock, draws no
 //! randomness and knows no runtime: every rule here is a pure function with a table test.
@@ -9,7 +9,6 @@ pub mod call;
 pub mod circuit;
 pub mod credential;
 pub mod credits;
-pub mod events;
 mod field_error;
 pub mod ids;
 pub mod key;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use byok_domain::call::OpenUntil;
 use byok_domain::credential::{ApiKey, Environment};
+use byok_domain::credits::Balance;
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
-use byok_domain::routing::Candidate;
+use byok_domain::routing::{Candidate, RoutingSettings};
+use byok_domain::tiers::Tiers;
 use byok_domain::{
     KeyStatus, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
     Timestamp,
@@ -29,6 +32,12 @@ pub struct ProjectSnapshot {
     pub overrides: Arc<PriceTable>,
     /// What the project sets for its calls.
     pub settings: ProjectSettings,
+    /// Who pays for its calls.
+    pub routing: RoutingSettings,
+    /// The plans that its customers are on.
+    pub tiers: Arc<Tiers>,
+    /// Whether it has a key of its own for any provider, and so a side of credits.
+    pub has_platform_keys: bool,
     /// The data key that its provider keys are sealed under, itself sealed.
     pub data_key: SealedDataKey,
 }
@@ -56,6 +65,35 @@ pub struct StoredKey {
     pub sealed: SealedSecret,
     /// Counts the times it was replaced; the seal is bound to it.
     pub version: u32,
+    /// Its circuit, if that was open when it was last written down.
+    pub circuit: Option<OpenUntil>,
+}
+
+/// The platform's own key for a provider as it is stored: sealed. Credits pay for its calls.
+#[derive(Clone, Debug)]
+pub struct PlatformKey {
+    /// The key's own id, which its seal is bound to.
+    pub id: ProviderKeyId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// The provider it is for.
+    pub provider: ProviderId,
+    /// What belongs to it beside the secret.
+    pub config: ProviderConfig,
+    /// The secret, sealed.
+    pub sealed: SealedSecret,
+    /// Counts the times it was replaced; the seal is bound to it.
+    pub version: u32,
+}
+
+/// A customer as calls see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerSnapshot {
+    /// The plan it was put on; `None` for the default one.
+    pub tier: Option<String>,
+    /// What it has. What is held changes with every call on credits: whether a call can be paid is
+    /// for the hold to say, and for the balance only whether to try.
+    pub credits: Balance,
 }
 
 impl StoredKey {
@@ -101,6 +139,20 @@ pub trait Directory: Send + Sync + 'static {
         provider: &ProviderId,
         ref_id: &RefId,
     ) -> Result<Vec<StoredKey>, DirectoryError>;
+
+    /// The platform's own key for a provider.
+    async fn platform_key(
+        &self,
+        project: &ProjectId,
+        provider: &ProviderId,
+    ) -> Result<Option<PlatformKey>, DirectoryError>;
+
+    /// A customer; one that nothing is known of has no plan of its own and no credits.
+    async fn customer(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+    ) -> Result<CustomerSnapshot, DirectoryError>;
 
     /// Whose an object (`kind` is `file` or `batch`) is, if it was made through this system.
     async fn object_owner(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use byok_domain::credential::{ApiKey, Caller};
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::{PriceBook, PriceTable};
+use byok_domain::tiers::Tiers;
 use byok_domain::{
     ApiKeyId, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
     RequestId, Timestamp, routing,
@@ -18,7 +19,7 @@ use byok_vault::{
 };
 
 use crate::ambient::Ambient;
-use crate::directory::{Directory, DirectoryError, StoredKey};
+use crate::directory::{CustomerSnapshot, Directory, DirectoryError, PlatformKey, StoredKey};
 use crate::error::{AuthError, CallError};
 use crate::key_limits::{KeyLimits, LimitsByKey};
 use crate::made_objects::MadeObjects;
@@ -67,6 +68,8 @@ pub struct Gateway {
     api_keys: Remembered<TokenDigest, Option<Arc<ApiKey>>>,
     projects: Remembered<ProjectId, Option<Arc<Project>>>,
     provider_keys: Remembered<(ProjectId, ProviderId, RefId), Arc<[UsableKey]>>,
+    platform_keys: Remembered<(ProjectId, ProviderId), Option<Arc<PlatformKey>>>,
+    customers: Remembered<(ProjectId, RefId), Arc<CustomerSnapshot>>,
     pub(crate) made: MadeObjects,
     pub(crate) limits: LimitsByKey,
 }
@@ -81,6 +84,12 @@ pub struct Project {
     pub overrides: Arc<PriceTable>,
     /// What the project sets for its calls.
     pub settings: ProjectSettings,
+    /// Who pays for its calls.
+    pub routing: routing::RoutingSettings,
+    /// The plans that its customers are on.
+    pub tiers: Arc<Tiers>,
+    /// Whether it has a key of its own for any provider.
+    pub has_platform_keys: bool,
     /// What its provider keys are sealed under.
     pub data_key: DataKey,
 }
@@ -150,6 +159,8 @@ impl Gateway {
             api_keys: Remembered::new(100_000),
             projects: Remembered::new(10_000),
             provider_keys: Remembered::new(200_000),
+            platform_keys: Remembered::new(10_000),
+            customers: Remembered::new(200_000),
             made: MadeObjects::new(),
             limits: LimitsByKey::new(),
         })
@@ -201,10 +212,42 @@ impl Gateway {
                 allowed_origins: found.allowed_origins,
                 overrides: found.overrides,
                 settings: found.settings,
+                routing: found.routing,
+                tiers: found.tiers,
+                has_platform_keys: found.has_platform_keys,
                 data_key,
             })))
         };
         Ok(self.projects.get(id, load).await?)
+    }
+
+    /// The platform's own key for a provider, sealed.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn platform_key(
+        &self,
+        project: &ProjectId,
+        provider: &ProviderId,
+    ) -> Result<Option<Arc<PlatformKey>>, DirectoryError> {
+        let place = (project.clone(), provider.clone());
+        let load =
+            || async { Ok(self.directory.platform_key(project, provider).await?.map(Arc::new)) };
+        self.platform_keys.get(&place, load).await
+    }
+
+    /// A customer's plan and credits.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn customer(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+    ) -> Result<Arc<CustomerSnapshot>, DirectoryError> {
+        let place = (project.clone(), ref_id.clone());
+        let load = || async { Ok(Arc::new(self.directory.customer(project, ref_id).await?)) };
+        self.customers.get(&place, load).await
     }
 
     /// The customer's keys for a provider, in the order in which they are tried.
@@ -270,6 +313,30 @@ impl Gateway {
         self.provider_keys.forget(&(project.clone(), provider.clone(), ref_id.clone()));
     }
 
+    /// Drops what is known of the platform's own key for a provider.
+    pub fn forget_platform_key(&self, project: &ProjectId, provider: &ProviderId) {
+        self.platform_keys.forget(&(project.clone(), provider.clone()));
+        self.projects.forget(project);
+    }
+
+    /// Drops what is known of a customer's plan and credits.
+    pub fn forget_customer(&self, project: &ProjectId, ref_id: &RefId) {
+        self.customers.forget(&(project.clone(), ref_id.clone()));
+    }
+
+    /// Drops all that is known of a customer: it was erased.
+    pub fn forget_erased(&self, project: &ProjectId, ref_id: &RefId) {
+        self.forget_customer(project, ref_id);
+        let (owner, erased) = (project.clone(), ref_id.clone());
+        self.provider_keys
+            .forget_where(move |(project, _, ref_id), _| *project == owner && *ref_id == erased);
+        let (owner, erased) = (project.clone(), ref_id.clone());
+        self.api_keys.forget_where(move |_, key| {
+            key.as_ref()
+                .is_none_or(|key| key.project == owner && key.ref_id.as_ref() == Some(&erased))
+        });
+    }
+
     /// Drops what is known of a token: it was revoked.
     pub fn forget_api_key(&self, id: &ApiKeyId) {
         let id = id.clone();
@@ -284,6 +351,10 @@ impl Gateway {
             .forget_where(move |_, key| key.as_ref().is_none_or(|key| key.project == project));
         let project = id.clone();
         self.provider_keys.forget_where(move |(owner, _, _), _| *owner == project);
+        let project = id.clone();
+        self.platform_keys.forget_where(move |(owner, _), _| *owner == project);
+        let project = id.clone();
+        self.customers.forget_where(move |(owner, _), _| *owner == project);
     }
 
     /// Drops everything that is known.
@@ -291,5 +362,7 @@ impl Gateway {
         self.api_keys.forget_all();
         self.projects.forget_all();
         self.provider_keys.forget_all();
+        self.platform_keys.forget_all();
+        self.customers.forget_all();
     }
 }

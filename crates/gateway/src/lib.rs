@@ -35,7 +35,10 @@ mod validate;
 
 pub use ambient::{Ambient, System};
 pub use answer::{Answer, AnswerBody, AnswerError, Refusal};
-pub use directory::{Directory, DirectoryError, ObjectOwner, ProjectSnapshot, StoredKey};
+pub use directory::{
+    CustomerSnapshot, Directory, DirectoryError, ObjectOwner, PlatformKey, ProjectSnapshot,
+    StoredKey,
+};
 pub use error::{AuthError, CallError};
 pub use gateway::{Gateway, GatewayConfig, Project};
 pub use key_limits::KeyLimits;

@@ -39,6 +39,9 @@ impl<L: UsageLog> UsageLog for WatchedUsageLog<L> {
         for (project, provider, ref_id) in &applied.changed_keys {
             self.gateway.forget_provider_keys(project, provider, ref_id);
         }
+        for (project, ref_id) in &applied.changed_credits {
+            self.gateway.forget_customer(project, ref_id);
+        }
         for record in records {
             self.gateway.made.written(record);
         }

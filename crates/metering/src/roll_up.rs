@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use byok_domain::{
-    CallRecord, ErrorClass, KeySource, PicoUsd, ProjectId, ProviderId, RefId, Timestamp,
+    CallRecord, Credits, ErrorClass, KeySource, PicoUsd, ProjectId, ProviderId, RefId, Timestamp,
 };
 
 /// Roll-ups by key, in an order that is the same for every writer.
@@ -53,6 +53,8 @@ pub struct RollUp {
     pub reasoning_tokens: u64,
     /// The cost of the priced calls, in picodollars.
     pub cost_pico: i128,
+    /// What the calls were charged in credits.
+    pub credits: u64,
     /// Calls with a cost.
     pub priced_requests: u64,
     /// Calls whose usage is known and whose model has no price.
@@ -112,6 +114,7 @@ impl RollUp {
             cache_write_tokens: usage.cache_write_total(),
             reasoning_tokens: usage.reasoning,
             cost_pico: i128::from(record.cost.map_or(0, PicoUsd::as_pico)),
+            credits: record.aftermath.credits.map_or(0, Credits::get),
             priced_requests: one(record.cost.is_some()),
             unpriced_requests: one(unpriced),
             unpriced_tokens: if unpriced { usage.total() } else { 0 },
@@ -131,6 +134,7 @@ impl RollUp {
             (&mut self.cache_read_tokens, other.cache_read_tokens),
             (&mut self.cache_write_tokens, other.cache_write_tokens),
             (&mut self.reasoning_tokens, other.reasoning_tokens),
+            (&mut self.credits, other.credits),
             (&mut self.priced_requests, other.priced_requests),
             (&mut self.unpriced_requests, other.unpriced_requests),
             (&mut self.unpriced_tokens, other.unpriced_tokens),
@@ -220,6 +224,7 @@ mod tests {
                 cache_write_tokens: 7,
                 reasoning_tokens: 30,
                 cost_pico: 9,
+                credits: 0,
                 priced_requests: 1,
                 unpriced_requests: 0,
                 unpriced_tokens: 0,

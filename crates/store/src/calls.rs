@@ -1,12 +1,14 @@
 //! The request log.
 
+use byok_domain::call::Attempt;
+use byok_domain::routing::FallbackReason;
 use byok_domain::{
-    ErrorClass, KeySource, PicoUsd, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId,
-    Timestamp,
+    Credits, ErrorClass, KeySource, PicoUsd, ProjectId, ProviderId, ProviderKeyId, RefId,
+    RequestId, Timestamp,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::column::{cost, count, key_source, parsed, ref_id};
+use crate::column::{cost, count, from_json, key_source, parsed, ref_id};
 use crate::entity::calls::{Column, Entity, Model};
 use crate::filter::{first_id_at, time_of};
 use crate::statement::Sql;
@@ -58,6 +60,12 @@ pub struct Call {
     pub cost: Option<PicoUsd>,
     /// The unit prices that entered the cost, as a JSON object of the price row's fields.
     pub unit_prices: Option<String>,
+    /// What it was charged in credits; `None` when it did not pay with them.
+    pub credits: Option<Credits>,
+    /// Why credits paid, although the customer's own key goes first.
+    pub fallback: Option<FallbackReason>,
+    /// The attempts that failed before.
+    pub attempts: Vec<Attempt>,
     /// Milliseconds from the request to the end of the answer.
     pub latency_ms: u64,
     /// Milliseconds from the request to the answer's first byte.
@@ -212,6 +220,12 @@ pub(crate) fn read(row: Model) -> Result<Call, StoreError> {
         customer_reported: row.customer_reported,
         cost: cost(row.cost_pico),
         unit_prices: row.unit_prices,
+        credits: row.credits.map(|credits| Credits::new(count(credits))),
+        fallback: row
+            .fallback
+            .map(|text| parsed(TABLE, &text, FallbackReason::parse))
+            .transpose()?,
+        attempts: row.attempts.map_or(Ok(Vec::new()), |text| from_json(TABLE, &text))?,
         latency_ms: count(row.latency_ms),
         first_byte_ms: row.first_byte_ms.map(count),
         created_at: time_of(&id),

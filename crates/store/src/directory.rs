@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use byok_domain::credential::{ApiKey, Environment};
 use byok_domain::{ProjectId, ProviderId, ProviderKeyId, RefId};
-use byok_gateway::{Directory, DirectoryError, ObjectOwner, ProjectSnapshot, StoredKey};
+use byok_gateway::{
+    CustomerSnapshot, Directory, DirectoryError, ObjectOwner, PlatformKey, ProjectSnapshot,
+    StoredKey,
+};
 use byok_vault::{SealedDataKey, TokenDigest};
 use sea_orm::EntityTrait;
 
 use crate::column::{from_json, parsed, ref_id};
 use crate::entity::{data_keys, provider_objects};
-use crate::{Store, StoreError, pricing, projects};
+use crate::{Store, StoreError, platform_keys, pricing, projects, routing};
 
 impl Store {
     /// A project as calls see it, unless removed.
@@ -36,6 +39,9 @@ impl Store {
             allowed_origins: from_json(projects::TABLE, &row.allowed_origins)?,
             overrides: Arc::new(pricing::read(&row)?),
             settings: from_json(projects::TABLE, &row.settings)?,
+            routing: routing::read_routing(&row)?,
+            tiers: Arc::new(routing::read_tiers(&row)?),
+            has_platform_keys: platform_keys::any(reader, project).await?,
             data_key: SealedDataKey { kid: data_key.kid, bytes: data_key.sealed },
             id: ProjectId::new(row.id),
             name: row.name,
@@ -83,6 +89,22 @@ impl Directory for Store {
         ref_id: &RefId,
     ) -> Result<Vec<StoredKey>, DirectoryError> {
         self.sealed_keys(project, provider, ref_id).await.map_err(unreadable)
+    }
+
+    async fn platform_key(
+        &self,
+        project: &ProjectId,
+        provider: &ProviderId,
+    ) -> Result<Option<PlatformKey>, DirectoryError> {
+        self.sealed_platform_key(project, provider).await.map_err(unreadable)
+    }
+
+    async fn customer(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+    ) -> Result<CustomerSnapshot, DirectoryError> {
+        self.customer_snapshot(project, ref_id).await.map_err(unreadable)
     }
 
     async fn object_owner(

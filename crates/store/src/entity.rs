@@ -5,9 +5,13 @@
 pub mod api_keys;
 pub mod audit_log;
 pub mod calls;
+pub mod credit_entries;
+pub mod credit_holds;
+pub mod customers;
 pub mod data_keys;
 pub mod keyring_checks;
 pub mod keys_to_reseal;
+pub mod platform_keys;
 pub mod projects;
 pub mod provider_keys;
 pub mod provider_objects;

@@ -12,6 +12,23 @@ pub enum StoreError {
     /// The customer has a working key there, and the caller may not replace one.
     #[error("the customer has a working key for this provider")]
     KeyExists,
+    /// Customers are on a plan that would be gone.
+    #[error("customers are on the tier {0}")]
+    TierInUse(String),
+    /// There is no such plan.
+    #[error("there is no tier {name}; there are: {known}")]
+    UnknownTier {
+        /// The name that was given.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// An idempotency key came with another body before.
+    #[error("the idempotency key was used for something else")]
+    Reused,
+    /// The customer would have more credits than anyone may.
+    #[error("the balance would pass what a customer may have")]
+    TooManyCredits,
     /// Something else has this id or digest already.
     #[error("the {0} exists already")]
     Taken(&'static str),

@@ -2,6 +2,8 @@
 
 mod batch;
 mod call_rows;
+mod circuits;
+mod customers;
 mod key_uses;
 mod objects;
 mod positions;
@@ -15,6 +17,7 @@ use sea_orm::DatabaseTransaction;
 
 use self::batch::Batch;
 use self::call_rows::Inserted;
+use crate::credits::settle;
 use crate::{Store, StoreError};
 
 #[async_trait]
@@ -55,11 +58,17 @@ impl Store {
                 (transaction, new)
             }
         };
+        let mut batch = batch;
+        let settled = settle(&transaction, batch.iter()).await?;
+        call_rows::correct_charges(&transaction, &settled.short).await?;
+        batch.charge(&settled.short);
         let changed_keys = self.fold(&transaction, &batch).await?;
         positions::advance(&transaction, journal, last_seq.max(done)).await?;
         transaction.commit().await?;
         let written = batch.len();
-        Ok(Applied { written, repeated: records.len() - written, changed_keys })
+        let changed_credits =
+            settled.charged.into_iter().map(|of| (of.project, of.ref_id)).collect();
+        Ok(Applied { written, repeated: records.len() - written, changed_keys, changed_credits })
     }
 
     /// Everything that follows from calls that are new to the log.
@@ -69,6 +78,8 @@ impl Store {
         batch: &Batch<'_>,
     ) -> Result<Vec<ChangedKey>, StoreError> {
         roll_ups::add(transaction, batch).await?;
+        customers::note(transaction, batch).await?;
+        circuits::record(transaction, batch).await?;
         objects::bind(transaction, batch).await?;
         key_uses::add(transaction, batch).await?;
         verdicts::record(transaction, self.audit_key(), batch).await

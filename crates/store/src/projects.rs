@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 use crate::api_keys::insert_api_key;
 use crate::audit::{Change, Metadata, Target, append};
 use crate::column::{from_json, json, parsed, time};
-use crate::entity::{api_keys, data_keys, projects, provider_keys, provider_objects};
+use crate::entity::{
+    api_keys, customers, data_keys, platform_keys, projects, provider_keys, provider_objects,
+};
 use crate::{By, Listing, NewApiKey, Page, Store, StoreError};
 
 pub(crate) const TABLE: &str = "projects";
@@ -79,6 +81,8 @@ impl Store {
             allowed_origins: Set(json(&Allowlist::default())),
             pricing: Set("{}".to_owned()),
             settings: Set("{}".to_owned()),
+            routing: Set("{}".to_owned()),
+            tiers: Set("[]".to_owned()),
             created_at: Set(by.at.as_millis()),
             updated_at: Set(by.at.as_millis()),
             deleted_at: Set(None),
@@ -180,6 +184,14 @@ impl Store {
             .await?;
         provider_objects::Entity::delete_many()
             .filter(provider_objects::Column::ProjectId.eq(id))
+            .exec(&transaction)
+            .await?;
+        platform_keys::Entity::delete_many()
+            .filter(platform_keys::Column::ProjectId.eq(id))
+            .exec(&transaction)
+            .await?;
+        customers::Entity::delete_many()
+            .filter(customers::Column::ProjectId.eq(id))
             .exec(&transaction)
             .await?;
         data_keys::Entity::delete_by_id(id).exec(&transaction).await?;

@@ -6,6 +6,8 @@ mod reseal;
 mod revoke;
 mod status;
 
+use byok_domain::call::OpenUntil;
+use byok_domain::circuit::Cause;
 use byok_domain::{
     KeyHint, KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
 };
@@ -18,7 +20,7 @@ pub(crate) use status::record;
 
 use crate::StoreError;
 use crate::audit::Metadata;
-use crate::column::{count, from_json, key_status, optional_time, ref_id, time};
+use crate::column::{count, from_json, key_status, optional_time, parsed, ref_id, time};
 use crate::entity::provider_keys::Model;
 
 pub(crate) const TABLE: &str = "provider_keys";
@@ -82,6 +84,10 @@ fn read(row: Model) -> Result<ProviderKeyRow, StoreError> {
 }
 
 pub(crate) fn read_sealed(row: Model) -> Result<StoredKey, StoreError> {
+    let cause = row.circuit_cause.map(|text| parsed(TABLE, &text, Cause::parse)).transpose()?;
+    let circuit = optional_time(row.circuit_until)
+        .zip(cause)
+        .map(|(until, cause)| OpenUntil { until, cause });
     Ok(StoredKey {
         id: ProviderKeyId::new(row.id),
         project: ProjectId::new(row.project_id),
@@ -93,6 +99,7 @@ pub(crate) fn read_sealed(row: Model) -> Result<StoredKey, StoreError> {
         config: from_json(TABLE, &row.config)?,
         sealed: SealedSecret { bytes: row.sealed },
         version: version(row.version)?,
+        circuit,
     })
 }
 

@@ -23,6 +23,23 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::KeyExists => Self::key_exists(),
+            StoreError::TierInUse(tier) => Self::field(
+                "tiers",
+                format!(
+                    "leaves out {tier}, which customers are on; put them on another tier first"
+                ),
+            ),
+            StoreError::UnknownTier { known, .. } => {
+                Self::field("tier", format!("must be one of the project's tiers: {known}"))
+            }
+            StoreError::Reused => Self::new(
+                Code::Conflict,
+                "This Idempotency-Key was used for another grant to this customer; send a new one.",
+            ),
+            StoreError::TooManyCredits => Self::field(
+                "amount",
+                "would take the balance over 1000000000000000 credits; grant fewer",
+            ),
             StoreError::Database(_) => Self::unavailable(error),
             StoreError::Taken(_)
             | StoreError::Url(_)

@@ -42,7 +42,7 @@ impl Sums {
             cache_write_tokens: sums.cache_write_tokens,
             reasoning_tokens: sums.reasoning_tokens,
             cost_usd: cost(sums).map(|pico| exact(decimal_usd(pico))).transpose()?,
-            credits_charged: 0,
+            credits_charged: sums.credits,
             unpriced_requests: sums.unpriced_requests,
             unknown_usage_requests: sums.unknown_usage_requests,
         })

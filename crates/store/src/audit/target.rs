@@ -6,17 +6,28 @@ pub(crate) enum Target {
     Project,
     ApiKey,
     ProviderKey,
+    PlatformKey,
+    Customer,
     Keyring,
 }
 
 impl Target {
-    const ALL: [Self; 4] = [Self::Project, Self::ApiKey, Self::ProviderKey, Self::Keyring];
+    const ALL: [Self; 6] = [
+        Self::Project,
+        Self::ApiKey,
+        Self::ProviderKey,
+        Self::PlatformKey,
+        Self::Customer,
+        Self::Keyring,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Project => "project",
             Self::ApiKey => "api_key",
             Self::ProviderKey => "provider_key",
+            Self::PlatformKey => "platform_key",
+            Self::Customer => "customer",
             Self::Keyring => "keyring",
         }
     }

@@ -32,6 +32,9 @@ pub struct Model {
     pub unit_prices: Option<String>,
     pub usage_detail: Option<String>,
     pub answered_model: Option<String>,
+    pub credits: Option<i64>,
+    pub fallback: Option<String>,
+    pub attempts: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -12,6 +12,8 @@ pub struct Model {
     pub allowed_origins: String,
     pub pricing: String,
     pub settings: String,
+    pub routing: String,
+    pub tiers: String,
     pub created_at: i64,
     pub updated_at: i64,
     pub deleted_at: Option<i64>,

@@ -1,8 +1,9 @@
 //! The records of one transaction, in the form they are kept in.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use byok_domain::{CallRecord, Timestamp, Usage};
+use byok_domain::{CallRecord, Credits, Timestamp, Usage};
 
 use crate::filter::time_of;
 
@@ -31,6 +32,21 @@ impl<'a> Batch<'a> {
 
     pub(super) fn kept(&self) -> &[Cow<'a, CallRecord>] {
         &self.records
+    }
+
+    /// Corrects what calls are charged in credits.
+    pub(super) fn charge(
+        &mut self,
+        charged: &HashMap<(byok_domain::ProjectId, byok_domain::RequestId), Credits>,
+    ) {
+        if charged.is_empty() {
+            return;
+        }
+        for record in &mut self.records {
+            if let Some(credits) = charged.get(&(record.project.clone(), record.id)) {
+                record.to_mut().aftermath.credits = Some(*credits);
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,18 +1,22 @@
 //! Rows of the request log.
 
-use byok_domain::{CallRecord, PicoUsd, Usage};
+use std::collections::HashMap;
+
+use byok_domain::{CallRecord, Credits, PicoUsd, ProjectId, RequestId, Usage};
 use sea_orm::{ConnectionTrait, Value};
 
 use super::batch::Batch;
+use crate::column::json;
 use crate::rows::execute_rows;
+use crate::statement::Sql;
 use crate::{StoreError, usage_detail};
 
 const HEAD: &str = "INSERT INTO calls (project_id, id, ref_id, provider, model, operation, \
     key_id, source, status, error, streamed, input_tokens, output_tokens, total_tokens, \
     cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_estimated, \
     customer_reported, cost_pico, latency_ms, first_byte_ms, \
-    unit_prices, usage_detail, answered_model) VALUES";
-const COLUMNS: usize = 25;
+    unit_prices, usage_detail, answered_model, credits, fallback, attempts) VALUES";
+const COLUMNS: usize = 28;
 const TAIL: &str = " ON CONFLICT (project_id, id) DO NOTHING";
 
 /// Whether all records were new to the log.
@@ -54,8 +58,22 @@ pub(super) async fn insert_each<'a>(
     Ok(Batch::from_kept(new))
 }
 
+/// Writes what calls were charged that cost more than there was.
+pub(super) async fn correct_charges(
+    connection: &impl ConnectionTrait,
+    charged: &HashMap<(ProjectId, RequestId), Credits>,
+) -> Result<(), StoreError> {
+    for ((project, id), credits) in charged {
+        let mut sql = Sql::new("UPDATE calls SET credits = ");
+        sql.bind(integer(credits.get())).push(" WHERE project_id = ").bind(project.as_str());
+        sql.push(" AND id = ").bind(id.as_bytes().to_vec());
+        connection.execute_raw(sql.into_statement()).await?;
+    }
+    Ok(())
+}
+
 fn fill(record: &CallRecord, values: &mut Vec<Value>) {
-    let usage = record.usage.as_ref();
+    let (usage, then) = (record.usage.as_ref(), &record.aftermath);
     let in_tokens = usage.filter(|usage| usage.is_in_tokens());
     let tokens =
         |count: fn(&Usage) -> u64| Value::from(in_tokens.map(|usage| integer(count(usage))));
@@ -85,6 +103,9 @@ fn fill(record: &CallRecord, values: &mut Vec<Value>) {
         record.unit_prices.as_deref().into(),
         usage.and_then(usage_detail::of).into(),
         record.answered.as_deref().into(),
+        then.credits.map(|credits| integer(credits.get())).into(),
+        then.fallback.map(|reason| reason.as_str()).into(),
+        (!then.attempts.is_empty()).then(|| json(&then.attempts)).into(),
     ]);
 }
 

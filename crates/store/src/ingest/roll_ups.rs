@@ -13,8 +13,8 @@ use crate::usage::PICO_PER_USD;
 const HEAD: &str = "INSERT INTO usage_hourly (project_id, hour, provider, model, ref_id, source, \
     requests, succeeded, input_tokens, output_tokens, total_tokens, cache_read_tokens, \
     cache_write_tokens, reasoning_tokens, cost_usd, cost_pico, priced_requests, \
-    unpriced_requests, unpriced_tokens, unknown_usage_requests) VALUES";
-const COLUMNS: usize = 20;
+    unpriced_requests, unpriced_tokens, unknown_usage_requests, credits) VALUES";
+const COLUMNS: usize = 21;
 /// Picodollars carry into dollars, so that neither column grows past its range.
 const TAIL: &str = " ON CONFLICT (project_id, hour, provider, model, ref_id, source) DO UPDATE SET \
     requests = usage_hourly.requests + excluded.requests, \
@@ -32,7 +32,8 @@ const TAIL: &str = " ON CONFLICT (project_id, hour, provider, model, ref_id, sou
     unpriced_requests = usage_hourly.unpriced_requests + excluded.unpriced_requests, \
     unpriced_tokens = usage_hourly.unpriced_tokens + excluded.unpriced_tokens, \
     unknown_usage_requests = \
-        usage_hourly.unknown_usage_requests + excluded.unknown_usage_requests";
+        usage_hourly.unknown_usage_requests + excluded.unknown_usage_requests, \
+    credits = usage_hourly.credits + excluded.credits";
 
 /// Adds calls that are new to the log to the roll-ups of their hours.
 pub(super) async fn add(
@@ -67,6 +68,7 @@ fn fill((key, sum): &(RollUpKey, RollUp), values: &mut Vec<Value>) {
         integer(sum.unpriced_requests).into(),
         integer(sum.unpriced_tokens).into(),
         integer(sum.unknown_usage_requests).into(),
+        integer(sum.credits).into(),
     ]);
 }
 

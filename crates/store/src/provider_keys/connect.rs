@@ -13,7 +13,7 @@ use super::{TABLE, describe, version};
 use crate::audit::{Change, Target, append};
 use crate::column::{json, key_status, optional_millis};
 use crate::entity::provider_keys::{ActiveModel, Column, Entity};
-use crate::{By, Store, StoreError, projects};
+use crate::{By, Store, StoreError, customers, projects};
 
 /// A provider key to be stored.
 #[derive(Clone, Debug)]
@@ -136,6 +136,9 @@ impl Store {
         row.last_validated_at = Set(optional_millis(key.validated_at));
         row.config = Set(json(&key.config));
         row.sealed = Set(seal(&id, version).bytes);
+        // What is known of a circuit is known of the key that was there.
+        row.circuit_until = Set(None);
+        row.circuit_cause = Set(None);
         row.version = Set(i64::from(version));
         row.updated_at = Set(at);
         let (action, row) = if updated {
@@ -144,6 +147,7 @@ impl Store {
             (Action::ProviderKeyConnected, row.insert(&transaction).await?)
         };
 
+        customers::ensure(&transaction, project, &key.ref_id, by.at).await?;
         let mut metadata = describe(&row);
         metadata.insert("status", row.status.into());
         metadata.insert("version", version.into());

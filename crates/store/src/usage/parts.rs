@@ -13,7 +13,7 @@ use crate::statement::Sql;
 const OF_HOURS: &str = "SELECT provider, model, ref_id, source, hour - hour % 86400000 AS day, \
     requests, succeeded, input_tokens, output_tokens, total_tokens, cache_read_tokens, \
     cache_write_tokens, reasoning_tokens, cost_usd, cost_pico, priced_requests, \
-    unpriced_requests, unpriced_tokens, unknown_usage_requests FROM usage_hourly";
+    unpriced_requests, unpriced_tokens, unknown_usage_requests, credits FROM usage_hourly";
 
 /// A call as the roll-up of itself: what `metering::RollUp::add` counts.
 const OF_CALLS: &str = "1 AS requests, \
@@ -31,7 +31,7 @@ const OF_CALLS: &str = "1 AS requests, \
     CASE WHEN cost_pico IS NULL THEN COALESCE(total_tokens, 0) ELSE 0 END AS unpriced_tokens, \
     CASE WHEN total_tokens IS NULL AND usage_detail IS NULL AND model IS NOT NULL \
         AND (error IS NULL OR error IN ('truncated', 'client_closed')) THEN 1 ELSE 0 END \
-        AS unknown_usage_requests FROM calls";
+        AS unknown_usage_requests, COALESCE(credits, 0) AS credits FROM calls";
 
 /// Adds the rows as a table named `parts`.
 pub(crate) fn parts(sql: &mut Sql, project: &ProjectId, filter: &UsageFilter) {

@@ -22,7 +22,8 @@ pub(crate) const SUMS: &str = "CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS req
     CAST(COALESCE(SUM(priced_requests), 0) AS BIGINT), \
     CAST(COALESCE(SUM(unpriced_requests), 0) AS BIGINT), \
     CAST(COALESCE(SUM(unpriced_tokens), 0) AS BIGINT), \
-    CAST(COALESCE(SUM(unknown_usage_requests), 0) AS BIGINT)";
+    CAST(COALESCE(SUM(unknown_usage_requests), 0) AS BIGINT), \
+    CAST(COALESCE(SUM(credits), 0) AS BIGINT)";
 
 /// Sums that are summed once more, under the names of what they are sums of. Picodollars carry
 /// into dollars, so that the next sum has as much room as this one.
@@ -34,7 +35,7 @@ pub(super) const PARTIAL_SUMS: &str = "SUM(requests) AS requests, SUM(succeeded)
     SUM(cost_pico / 1000000) % 1000000 * 1000000 + SUM(cost_pico % 1000000) AS cost_pico, \
     SUM(priced_requests) AS priced_requests, SUM(unpriced_requests) AS unpriced_requests, \
     SUM(unpriced_tokens) AS unpriced_tokens, \
-    SUM(unknown_usage_requests) AS unknown_usage_requests";
+    SUM(unknown_usage_requests) AS unknown_usage_requests, SUM(credits) AS credits";
 
 /// Picodollars in a dollar.
 pub(crate) const PICO_PER_USD: i128 = 1_000_000_000_000;
@@ -59,6 +60,7 @@ pub(crate) fn read_sums(row: &QueryResult, first: usize) -> Result<RollUp, Store
         unpriced_requests: count_at(row, first + 12)?,
         unpriced_tokens: count_at(row, first + 13)?,
         unknown_usage_requests: count_at(row, first + 14)?,
+        credits: count_at(row, first + 15)?,
     })
 }
 

@@ -2,10 +2,11 @@
 
 use byok_domain::call::ProviderObject;
 use byok_domain::origin::Allowlist;
-use byok_domain::{CallRecord, ErrorClass, KeyStatus, ProjectId, ProviderKeyId};
+use byok_domain::routing::RoutingChange;
+use byok_domain::{CallRecord, Credits, ErrorClass, KeyStatus, ProjectId, ProviderKeyId};
 use byok_store::{
-    AuditFilter, CallFilter, CallRange, KeyFilter, ProjectChange, Store, StoreError, UsageFilter,
-    Verdict,
+    AuditFilter, CallFilter, CallRange, CustomerChange, Grant, KeyFilter, ProjectChange, Store,
+    StoreError, UsageFilter, Verdict,
 };
 
 use crate::support::{ALL, Rig, api_key, at, by, call, key, openai, ref_id};
@@ -30,6 +31,15 @@ async fn seen(store: &Store, project: &ProjectId) -> String {
         format!("{:?}", store.object_owner(project, &openai(), "file", "f").await.unwrap()),
         format!("{:?}", store.allowed_origins(project).await.ok()),
         format!("{:?}", store.pricing(project).await.ok()),
+        format!("{:?}", store.routing(project).await.ok()),
+        format!("{:?}", store.tiers(project).await.ok()),
+        format!("{:?}", store.platform_key(project, &openai()).await.unwrap()),
+        format!("{:?}", store.sealed_platform_key(project, &openai()).await.unwrap()),
+        format!("{:?}", store.platform_providers(project).await.unwrap()),
+        format!("{:?}", store.customers(project, None, ALL).await.ok()),
+        format!("{:?}", store.customer(project, &customer).await.unwrap()),
+        format!("{:?}", store.credits(project, &customer).await.unwrap()),
+        format!("{:?}", store.credit_entries(project, &customer, ALL).await.unwrap()),
         format!("{:?}", store.usage(project, &usage).await.unwrap()),
         format!("{:?}", store.usage(project, &cut).await.unwrap()),
         format!("{:?}", store.stats(project, at(1_000)).await.unwrap()),
@@ -89,7 +99,15 @@ async fn nothing_that_is_done_in_one_project_shows_in_another_or_reaches_it() {
     store.create_api_key(&one, api_key(8), &by(42)).await.unwrap();
     let renamed = ProjectChange { name: Some("renamed".into()), ..ProjectChange::default() };
     store.update_project(&one, renamed, &by(43)).await.unwrap();
+    let grant = Grant { amount: Credits::new(9), reason: None, idempotency_key: "k".into() };
+    store.grant_credits(&one, &customer, &grant, &by(43)).await.unwrap();
+    let free = CustomerChange { tier: Some(Some("free".into())), ..CustomerChange::default() };
+    store.update_customer(&one, &customer, free, &by(43)).await.unwrap();
+    let routing = RoutingChange { byok_enabled: Some(false), ..RoutingChange::default() };
+    store.update_routing(&one, routing, &by(43)).await.unwrap();
+    store.remove_platform_key(&one, &openai(), &by(43)).await.unwrap();
     store.revoke_keys(&one, &openai(), &customer, None, &by(44)).await.unwrap();
+    store.erase_customer(&one, &customer, &ref_id("erased_1"), &by(44)).await.unwrap();
     store.revoke_api_key(&one, &api_key(1).id, &by(45)).await.unwrap();
     store.delete_project(&one, &by(46)).await.unwrap();
 

@@ -1,0 +1,119 @@
+//! Giving a customer credits, once for each idempotency key.
+
+use byok_domain::audit::Action;
+use byok_domain::credits::{Balance, EntryKind};
+use byok_domain::{Credits, ProjectId, RefId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::account::{change, lock_or_make};
+use super::entry::{self, CreditEntry, NewEntry, signed};
+use crate::audit::{Change, Metadata, Target, append};
+use crate::column::count;
+use crate::entity::credit_entries::{Column, Entity};
+use crate::{By, Store, StoreError, customers, projects};
+
+/// More credits than any customer has: the sums of them stay far within 64 bits.
+const MOST: u64 = 1_000_000_000_000_000;
+
+/// Credits to be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// How many.
+    pub amount: Credits,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// What the caller tells repeats of it by.
+    pub idempotency_key: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The entry.
+    pub entry: CreditEntry,
+    /// What the customer had right after it.
+    pub after: Balance,
+}
+
+impl Store {
+    /// Gives a customer credits. Asked again with the same key and the same body it answers what
+    /// it answered before, and gives nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Reused`] when the key came with another amount or reason before,
+    /// [`StoreError::TooManyCredits`], [`StoreError::NotFound`] without the project,
+    /// [`StoreError::Database`].
+    pub async fn grant_credits(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+        grant: &Grant,
+        by: &By,
+    ) -> Result<Granted, StoreError> {
+        let transaction = self.database().begin().await?;
+        projects::require(&transaction, project).await?;
+        let before = lock_or_make(&transaction, project, ref_id).await?;
+        let key = format!("{}:{}", EntryKind::Grant.as_str(), grant.idempotency_key);
+        let find = || {
+            Entity::find()
+                .filter(Column::ProjectId.eq(project.as_str()))
+                .filter(Column::RefId.eq(ref_id.as_str()))
+                .filter(Column::IdempotencyKey.eq(key.as_str()))
+        };
+        let body_hash = self.audit_key().chain(
+            format!("byok-grant-v1:{}:{}", grant.amount, grant.reason.as_deref().unwrap_or(""))
+                .as_bytes(),
+        );
+        if let Some(row) = find().one(&transaction).await? {
+            if row.body_hash.as_deref() != Some(body_hash.as_str()) {
+                return Err(StoreError::Reused);
+            }
+            return read(row);
+        }
+        let after = Balance {
+            balance: Credits::new(before.balance.get().saturating_add(grant.amount.get())),
+            held: before.held,
+        };
+        if after.balance.get() > MOST {
+            return Err(StoreError::TooManyCredits);
+        }
+        customers::ensure(&transaction, project, ref_id, by.at).await?;
+        let new = NewEntry {
+            project: project.clone(),
+            ref_id: ref_id.clone(),
+            kind: EntryKind::Grant,
+            amount: signed(grant.amount),
+            shortfall: Credits::ZERO,
+            after: Some(after),
+            request: None,
+            reason: grant.reason.clone(),
+            key: key.clone(),
+            body_hash: Some(body_hash),
+            at: by.at,
+        };
+        entry::append(&transaction, &[new]).await?;
+        change(&transaction, project, ref_id, signed(grant.amount), 0).await?;
+        let entry = Change {
+            project: Some(project),
+            action: Action::CreditsGranted,
+            target: Target::Customer,
+            target_id: ref_id.as_str(),
+            metadata: Metadata::from([
+                ("amount", grant.amount.get().into()),
+                ("balance", after.balance.get().into()),
+                ("refId", ref_id.as_str().into()),
+            ]),
+        };
+        append(&transaction, self.audit_key(), entry, by).await?;
+        let row = find().one(&transaction).await?;
+        let row = row.ok_or_else(|| StoreError::damaged(entry::TABLE, "a new row is not there"))?;
+        transaction.commit().await?;
+        read(row)
+    }
+}
+
+fn read(row: crate::entity::credit_entries::Model) -> Result<Granted, StoreError> {
+    let credits = |column: Option<i64>| Credits::new(count(column.unwrap_or(0)));
+    let after = Balance { balance: credits(row.balance_after), held: credits(row.held_after) };
+    Ok(Granted { entry: entry::read(row)?, after })
+}

@@ -1,0 +1,200 @@
+//! Setting credits aside for calls, and giving them back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use byok_domain::credits::{EntryKind, hold};
+use byok_domain::{Credits, ProjectId, RefId, RequestId, Timestamp};
+use byok_metering::{Held, Hold};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::account::{change, lock};
+use super::entered;
+use super::entry::{NewEntry, append, call_key, request, signed};
+use crate::column::{count, ref_id};
+use crate::entity::credit_holds::{Column, Entity, Model};
+use crate::rows::execute_rows;
+use crate::{Store, StoreError};
+
+const TABLE: &str = "credit_holds";
+const HEAD: &str =
+    "INSERT INTO credit_holds (project_id, request_id, ref_id, amount, deadline) VALUES";
+
+/// Holds that are looked up at a time.
+const LOOK_UP: usize = 256;
+
+/// Holds that are released in one transaction of the sweep.
+const SWEEP: u64 = 500;
+
+/// Sets credits aside for calls, in their order, and answers each.
+pub(super) async fn hold_all(
+    connection: &impl ConnectionTrait,
+    holds: &[&Hold],
+) -> Result<Vec<Held>, StoreError> {
+    let known = already_held(connection, holds).await?;
+    let mut answers = vec![Held::Empty; holds.len()];
+    let mut accounts: BTreeMap<(&ProjectId, &RefId), Vec<usize>> = BTreeMap::new();
+    let mut asked = HashMap::new();
+    for (at, hold) in holds.iter().enumerate() {
+        match known.get(&(&hold.project, hold.request)) {
+            Some(amount) => answers[at] = Held::Amount(*amount),
+            // Twice in one batch: the second gets the answer of the first.
+            None if asked.contains_key(&(&hold.project, hold.request)) => {}
+            None => {
+                asked.insert((&hold.project, hold.request), at);
+                accounts.entry((&hold.project, &hold.ref_id)).or_default().push(at);
+            }
+        }
+    }
+    let mut made = Vec::new();
+    for ((project, ref_id), places) in accounts {
+        let Some(account) = lock(connection, project, ref_id).await? else { continue };
+        let available = account.available();
+        let mut left = available;
+        for at in places {
+            if let Some(amount) = hold(holds[at].estimate, left) {
+                left = left.less(amount);
+                answers[at] = Held::Amount(amount);
+                made.push((holds[at], amount));
+            }
+        }
+        change(connection, project, ref_id, 0, signed(available.less(left))).await?;
+    }
+    for (at, hold) in holds.iter().enumerate() {
+        if let Some(first) = asked.get(&(&hold.project, hold.request)) {
+            answers[at] = answers[*first];
+        }
+    }
+    execute_rows(connection, HEAD, 5, "", &made, |(hold, amount), values| {
+        values.extend([
+            hold.project.as_str().into(),
+            hold.request.as_bytes().to_vec().into(),
+            hold.ref_id.as_str().into(),
+            signed(*amount).into(),
+            hold.deadline.as_millis().into(),
+        ]);
+    })
+    .await?;
+    let entry = |(hold, amount): &(&Hold, Credits)| {
+        let Hold { project, ref_id, request, at, .. } = hold;
+        NewEntry::of_call(project, ref_id, EntryKind::Hold, -signed(*amount), *request, *at)
+    };
+    append(connection, &made.iter().map(entry).collect::<Vec<_>>()).await?;
+    Ok(answers)
+}
+
+/// What was held before, by an earlier asking for the same calls.
+async fn already_held<'h>(
+    connection: &impl ConnectionTrait,
+    holds: &[&'h Hold],
+) -> Result<HashMap<(&'h ProjectId, RequestId), Credits>, StoreError> {
+    let mut projects: BTreeMap<&ProjectId, Vec<RequestId>> = BTreeMap::new();
+    for hold in holds {
+        projects.entry(&hold.project).or_default().push(hold.request);
+    }
+    let mut known = HashMap::new();
+    for (project, requests) in projects {
+        for requests in requests.chunks(LOOK_UP) {
+            let keys: HashMap<_, _> = requests
+                .iter()
+                .map(|request| (call_key(EntryKind::Hold, *request), *request))
+                .collect();
+            for (key, amount) in
+                entered(connection, project, keys.keys().cloned().collect()).await?
+            {
+                if let Some(request) = keys.get(&key) {
+                    known.insert((project, *request), Credits::new(amount.unsigned_abs()));
+                }
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// A hold that was given back.
+#[derive(Clone, Debug)]
+pub(super) struct Released {
+    pub(super) request: RequestId,
+    pub(super) ref_id: RefId,
+    pub(super) amount: Credits,
+}
+
+/// Takes the holds of calls away; the accounts are the caller's to change. Of two who ask for the
+/// same, one gets it.
+pub(super) async fn take(
+    connection: &impl ConnectionTrait,
+    project: &ProjectId,
+    requests: &[RequestId],
+) -> Result<Vec<Released>, StoreError> {
+    let mut taken = Vec::new();
+    for requests in requests.chunks(LOOK_UP) {
+        let rows: Vec<Model> = Entity::delete_many()
+            .filter(Column::ProjectId.eq(project.as_str()))
+            .filter(Column::RequestId.is_in(requests.iter().map(|id| id.as_bytes().to_vec())))
+            .exec_with_returning(connection)
+            .await?;
+        for row in rows {
+            taken.push(Released {
+                request: request(&row.request_id)?,
+                ref_id: ref_id(TABLE, &row.ref_id)?,
+                amount: Credits::new(count(row.amount)),
+            });
+        }
+    }
+    Ok(taken)
+}
+
+/// Gives back what is held for calls of a project.
+pub(super) async fn release(
+    connection: &impl ConnectionTrait,
+    project: &ProjectId,
+    requests: &[RequestId],
+    at: Timestamp,
+) -> Result<Vec<Released>, StoreError> {
+    let taken = take(connection, project, requests).await?;
+    let mut accounts: BTreeMap<&RefId, i64> = BTreeMap::new();
+    let mut entries = Vec::with_capacity(taken.len());
+    for released in &taken {
+        let Released { request, ref_id, amount } = released;
+        let amount = signed(*amount);
+        *accounts.entry(ref_id).or_default() += amount;
+        let kind = EntryKind::Release;
+        entries.push(NewEntry::of_call(project, ref_id, kind, amount, *request, at));
+    }
+    for (ref_id, amount) in accounts {
+        change(connection, project, ref_id, 0, -amount).await?;
+    }
+    append(connection, &entries).await?;
+    Ok(taken)
+}
+
+impl Store {
+    /// Gives back what is held past its deadline: for calls whose end was never recorded. Returns
+    /// how many holds that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Damaged`].
+    pub async fn release_overdue(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut released = 0;
+        loop {
+            let transaction = self.database().begin().await?;
+            let overdue = Entity::find()
+                .filter(Column::Deadline.lt(now.as_millis()))
+                .order_by_asc(Column::Deadline)
+                .limit(SWEEP)
+                .all(&transaction)
+                .await?;
+            let mut projects: BTreeMap<String, Vec<RequestId>> = BTreeMap::new();
+            for row in overdue {
+                projects.entry(row.project_id).or_default().push(request(&row.request_id)?);
+            }
+            if projects.is_empty() {
+                return Ok(released);
+            }
+            for (project, requests) in projects {
+                let project = ProjectId::new(project);
+                released += release(&transaction, &project, &requests, now).await?.len() as u64;
+            }
+            transaction.commit().await?;
+        }
+    }
+}

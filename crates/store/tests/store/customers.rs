@@ -1,0 +1,179 @@
+//! Customers: noted when they are first seen, changed, erased.
+
+use byok_domain::audit::Action;
+use byok_domain::call::ProviderObject;
+use byok_domain::credential::ApiKeyKind;
+use byok_domain::{ApiKeyId, CallRecord, Credits, ProviderKeyId};
+use byok_store::{AuditFilter, CustomerChange, Grant, NewApiKey, StoreError, UsageFilter};
+use byok_vault::TokenDigest;
+use serde_json::json;
+
+use crate::support::{ALL, Rig, api_key, at, by, call, key, openai, ref_id};
+
+fn on(tier: &str) -> CustomerChange {
+    CustomerChange { tier: Some(Some(tier.into())), ..CustomerChange::default() }
+}
+
+#[tokio::test]
+async fn whoever_has_a_key_credits_or_a_call_is_a_customer() {
+    let rig = Rig::new().await;
+    let (project, other) = (rig.project(1).await, rig.project(2).await);
+    rig.connect(&project, key("pk_1", "keyed")).await;
+    let grant = Grant { amount: Credits::new(5), reason: None, idempotency_key: "k".into() };
+    rig.store.grant_credits(&project, &ref_id("rich"), &grant, &by(0)).await.unwrap();
+    rig.apply(&[call(&project, "caller", 5), call(&project, "caller", 3)]).await;
+    rig.apply(&[call(&other, "elsewhere", 1)]).await;
+    let listed = rig.store.customers(&project, None, ALL).await.unwrap();
+    let names: Vec<_> = listed.data.iter().map(|customer| customer.ref_id.as_str()).collect();
+    assert_eq!((names.as_slice(), listed.total), (&["caller", "keyed", "rich"][..], 3));
+    assert_eq!(listed.data[0].created_at, at(3), "since its first call");
+    assert_eq!(listed.data[2].credits.balance, Credits::new(5));
+    assert!(rig.store.customer(&project, &ref_id("elsewhere")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_change_keeps_what_it_does_not_name_and_may_take_away() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let change = |change| {
+        let (store, project) = (&rig.store, &project);
+        async move { store.update_customer(project, &ref_id("c"), change, &by(7)).await }
+    };
+    let full = CustomerChange {
+        email: Some(Some("c@example.com".into())),
+        metadata: json!({"plan": "gold"}).as_object().cloned(),
+        ..on("free")
+    };
+    let made = change(full).await.unwrap();
+    assert_eq!(
+        (made.tier.as_deref(), made.email.as_deref()),
+        (Some("free"), Some("c@example.com"))
+    );
+    let kept = change(on("lifetime")).await.unwrap();
+    assert_eq!(kept.email, made.email);
+    assert_eq!(kept.metadata, made.metadata);
+    let none = CustomerChange { tier: Some(None), email: Some(None), metadata: None };
+    let bare = change(none).await.unwrap();
+    assert_eq!((bare.tier, bare.email), (None, None));
+    match change(on("platinum")).await {
+        Err(StoreError::UnknownTier { name, known }) => {
+            assert_eq!((name.as_str(), known.as_str()), ("platinum", "free, premium, lifetime"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let filter = AuditFilter { action: Some(Action::CustomerUpdated), ..AuditFilter::default() };
+    let audited = rig.store.audit_log(&project, &filter, ALL).await.unwrap();
+    assert_eq!(audited.total, 3);
+    assert!(!format!("{audited:?}").contains("example.com"), "no personal data in the audit log");
+}
+
+#[tokio::test]
+async fn customers_are_found_by_the_tier_they_are_on_the_default_included() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    for (customer, change) in [("a", on("free")), ("b", on("premium")), ("c", Default::default())] {
+        rig.store.update_customer(&project, &ref_id(customer), change, &by(0)).await.unwrap();
+    }
+    for (tier, customers) in [("free", &["a"][..]), ("premium", &["b", "c"]), ("lifetime", &[])] {
+        let found = rig.store.customers(&project, Some(tier), ALL).await.unwrap();
+        let names: Vec<_> = found.data.iter().map(|c| c.ref_id.as_str()).collect();
+        assert_eq!((names.as_slice(), found.total), (customers, customers.len() as u64), "{tier}");
+    }
+}
+
+#[tokio::test]
+async fn an_erased_customer_leaves_what_it_used_and_nothing_of_itself() {
+    let rig = Rig::new().await;
+    let (project, other) = (rig.project(1).await, rig.project(2).await);
+    let (customer, tombstone) = (ref_id("jane@example.com"), ref_id("erased_1"));
+    let grant = Grant { amount: Credits::new(50), reason: None, idempotency_key: "k".into() };
+    for owner in [&project, &other] {
+        let id = format!("pk_{owner}");
+        rig.connect(owner, key(&id, "jane@example.com")).await;
+        rig.store.grant_credits(owner, &customer, &grant, &by(0)).await.unwrap();
+        let object = ProviderObject { kind: "file".into(), id: "f".into() };
+        let record = CallRecord {
+            key: Some(ProviderKeyId::new(id)),
+            objects: vec![object],
+            ..call(owner, "jane@example.com", 10)
+        };
+        rig.apply(&[record]).await;
+    }
+    let token = NewApiKey {
+        id: ApiKeyId::new("key_jane"),
+        kind: ApiKeyKind::Customer,
+        ref_id: Some(customer.clone()),
+        digest: TokenDigest::from_bytes([77; 32]),
+        ..api_key(77)
+    };
+    rig.store.create_api_key(&project, token, &by(0)).await.unwrap();
+    let personal = CustomerChange { email: Some(Some("jane@x.org".into())), ..on("free") };
+    rig.store.update_customer(&project, &customer, personal, &by(0)).await.unwrap();
+    rig.connect(&project, key("pk_john", "john")).await;
+
+    let eraser = by(20);
+    let erase = || rig.store.erase_customer(&project, &customer, &tombstone, &eraser);
+    let erased = erase().await.unwrap().unwrap();
+    assert_eq!((erased.provider_keys, erased.api_keys), (1, 1));
+    assert_eq!(erase().await.unwrap(), None, "nothing is left to erase");
+
+    for table in [
+        "calls",
+        "usage_hourly",
+        "provider_objects",
+        "provider_keys",
+        "api_keys",
+        "customers",
+        "credit_accounts",
+        "credit_entries",
+    ] {
+        let left = format!(
+            "SELECT COUNT(*) FROM {table} WHERE ref_id = 'jane@example.com' \
+            AND project_id = 'proj_1'"
+        );
+        assert_eq!(rig.number(&left).await, 0, "{table}");
+    }
+    let usage = UsageFilter { ref_id: Some(tombstone.clone()), ..UsageFilter::default() };
+    let sums = rig.store.usage(&project, &usage).await.unwrap();
+    assert_eq!((sums.totals.requests, sums.totals.total_tokens), (1, 15));
+    assert_eq!(rig.store.credits(&project, &tombstone).await.unwrap().balance, Credits::new(50));
+    assert!(rig.store.verify_credits().await.unwrap().faults.is_empty());
+
+    let keys = rig.store.sealed_keys(&other, &openai(), &customer).await.unwrap();
+    assert_eq!(keys.len(), 1, "the same name elsewhere is somebody else");
+    assert!(rig.store.customer(&project, &ref_id("john")).await.unwrap().is_some());
+    let filter = AuditFilter { action: Some(Action::CustomerErased), ..AuditFilter::default() };
+    let audited = rig.store.audit_log(&project, &filter, ALL).await.unwrap();
+    assert_eq!(audited.data[0].target_id, "erased_1");
+    assert!(!format!("{audited:?}").contains("jane"));
+}
+
+#[tokio::test]
+async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_credits_went() {
+    use byok_metering::{CreditLedger, Hold};
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let grant = Grant { amount: Credits::new(50), reason: None, idempotency_key: "k".into() };
+    rig.store.grant_credits(&project, &ref_id("c"), &grant, &by(0)).await.unwrap();
+    let ledger =
+        byok_store::Ledger::start(rig.store.clone(), &tokio::runtime::Handle::current(), || at(0));
+    let mut record = call(&project, "c", 5);
+    let hold = Hold {
+        project: project.clone(),
+        ref_id: ref_id("c"),
+        request: record.id,
+        estimate: Credits::new(20),
+        at: at(5),
+        deadline: at(1_000),
+    };
+    ledger.hold(hold).await.unwrap();
+    let tombstone = ref_id("erased_2");
+    rig.store.erase_customer(&project, &ref_id("c"), &tombstone, &by(6)).await.unwrap();
+    record.source = byok_domain::KeySource::Credits;
+    record.aftermath.credits = Some(Credits::new(7));
+    record.aftermath.held = Some(Credits::new(20));
+    rig.apply(&[record]).await;
+    let left = rig.store.credits(&project, &tombstone).await.unwrap();
+    assert_eq!((left.balance, left.held), (Credits::new(43), Credits::ZERO));
+    assert!(rig.store.verify_credits().await.unwrap().faults.is_empty());
+}
