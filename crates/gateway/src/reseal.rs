@@ -35,7 +35,7 @@ impl Gateway {
             purpose: Purpose::ProviderKey,
             project: &stored.project,
             connection: &stored.id,
-            ref_id: &stored.ref_id,
+            ref_id: Some(&stored.ref_id),
             provider: &stored.provider,
             origin: &origin,
             version: stored.version,
