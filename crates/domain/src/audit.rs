@@ -67,6 +67,12 @@ actions! {
     CustomerErased = "customer.erased",
     /// A customer was given credits.
     CreditsGranted = "credits.granted",
+    /// A webhook endpoint was made.
+    WebhookCreated = "webhook.created",
+    /// A webhook endpoint changed, by hand or because it failed for too long.
+    WebhookUpdated = "webhook.updated",
+    /// A webhook endpoint was removed.
+    WebhookDeleted = "webhook.deleted",
     /// The encryption key was rotated.
     KeyringRotated = "keyring.rotated",
 }

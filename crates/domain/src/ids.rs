@@ -53,6 +53,19 @@ text_id! {
     ProviderId
 }
 
+text_id! {
+    /// An endpoint that a project's events are delivered to (`wh_…`).
+    WebhookId
+}
+text_id! {
+    /// One event, the same in every delivery of it (`evt_…`).
+    EventId
+}
+text_id! {
+    /// One event on its way to one endpoint (`dlv_…`).
+    DeliveryId
+}
+
 impl ProjectId {
     /// A new id from 128 random bits.
     pub fn from_random(random: u128) -> Self {
@@ -71,6 +84,27 @@ impl ProviderKeyId {
     /// A new id from 128 random bits.
     pub fn from_random(random: u128) -> Self {
         Self::new(format!("pk_{random:032x}"))
+    }
+}
+
+impl WebhookId {
+    /// A new id from 128 random bits.
+    pub fn from_random(random: u128) -> Self {
+        Self::new(format!("wh_{random:032x}"))
+    }
+}
+
+impl EventId {
+    /// A new id from 128 random bits.
+    pub fn from_random(random: u128) -> Self {
+        Self::new(format!("evt_{random:032x}"))
+    }
+}
+
+impl DeliveryId {
+    /// A new id from 128 random bits.
+    pub fn from_random(random: u128) -> Self {
+        Self::new(format!("dlv_{random:032x}"))
     }
 }
 

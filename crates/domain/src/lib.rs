@@ -9,6 +9,7 @@ pub mod call;
 pub mod circuit;
 pub mod credential;
 pub mod credits;
+pub mod events;
 mod field_error;
 pub mod ids;
 pub mod key;
@@ -26,7 +27,10 @@ pub mod usage;
 pub use call::{Aftermath, CallRecord, ErrorClass, KeySource};
 pub use credits::Credits;
 pub use field_error::FieldError;
-pub use ids::{ApiKeyId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId, RequestId};
+pub use ids::{
+    ApiKeyId, DeliveryId, EventId, InvalidRefId, ProjectId, ProviderId, ProviderKeyId, RefId,
+    RequestId, WebhookId,
+};
 pub use key::{KeyHint, KeyStatus, ProviderConfig};
 pub use money::PicoUsd;
 pub use settings::{ClientGone, ProjectSettings, SettingsChange};

@@ -25,6 +25,7 @@ mod ticket;
 mod token;
 mod token_digest;
 mod weak;
+mod webhook_secret;
 
 pub use admin_token::{AdminToken, InvalidAdminToken};
 pub use audit_key::AuditKey;
@@ -39,3 +40,4 @@ pub use root::SealedRoot;
 pub use ticket::TicketUse;
 pub use token::{Token, checksum_holds};
 pub use token_digest::{TokenDigest, TokenHasher};
+pub use webhook_secret::WebhookBinding;

@@ -8,6 +8,7 @@ mod rotation;
 mod tickets;
 mod tokens;
 mod types;
+mod webhook_secrets;
 
 use byok_vault::{Keyring, ProviderSecret, random_key_hex};
 
