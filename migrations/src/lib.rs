@@ -16,6 +16,7 @@ mod m0005_audit;
 mod m0006_call_prices;
 mod m0007_keys_to_reseal;
 mod m0009_credits;
+mod m0010_webhooks;
 mod sqlite;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_call_prices::Change),
             Box::new(m0007_keys_to_reseal::Change),
             Box::new(m0009_credits::Change),
+            Box::new(m0010_webhooks::Change),
         ]
     }
 }

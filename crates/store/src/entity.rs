@@ -16,3 +16,7 @@ pub mod projects;
 pub mod provider_keys;
 pub mod provider_objects;
 pub mod roots;
+pub mod webhook_attempts;
+pub mod webhook_deliveries;
+pub mod webhook_endpoints;
+pub mod webhook_events;

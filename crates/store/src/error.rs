@@ -32,6 +32,12 @@ pub enum StoreError {
     /// Something else has this id or digest already.
     #[error("the {0} exists already")]
     Taken(&'static str),
+    /// The project has as many of these as it may have.
+    #[error("the project has as many {0} as it may have")]
+    TooMany(&'static str),
+    /// Nothing can be done with what is disabled.
+    #[error("the {0} is disabled")]
+    Disabled(&'static str),
     /// The address of the database is not one that can be opened.
     #[error("the database URL cannot be used: {0}")]
     Url(&'static str),

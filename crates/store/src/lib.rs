@@ -1,7 +1,7 @@
 //! Rows and queries: projects, tokens, sealed provider keys, usage, the audit log.
 //!
-//! May depend on `domain`, `vault` (for sealed records and digests), `metering` and `gateway` (for
-//! the ports they declare) and `migrations`; with those it is alone in naming a database. It moves
+//! May depend on `domain`, `vault` (for sealed records and digests), `metering`, `webhooks` and
+//! `gateway` (for the ports they declare) and `migrations`; with those it is alone in naming a database. It moves
 //! sealed keys and never opens one.
 //!
 //! [`Database`] is an open file of a known schema, with what the installation itself keeps there.
@@ -28,6 +28,7 @@ mod keyring;
 mod listing;
 mod made_project;
 mod origins;
+mod outbox;
 mod platform_keys;
 mod pricing;
 mod projects;
@@ -40,6 +41,7 @@ mod stats;
 mod store;
 mod usage;
 mod usage_detail;
+mod webhooks;
 
 pub use api_keys::{ApiKeyRow, NewApiKey};
 pub use audit::{AuditEntry, AuditFault, AuditFilter, AuditHead, AuditReport, BadEntry};
@@ -64,3 +66,4 @@ pub use store::Store;
 pub use usage::{
     DayUsage, ModelUsage, ProviderUsage, RefIdUsage, SourceUsage, UnknownModel, Usage,
 };
+pub use webhooks::{Delivery, DeliveryAttempt, DeliveryStatus, NewWebhook, Webhook, WebhookChange};

@@ -17,7 +17,7 @@ use crate::column::{from_json, json, parsed, time};
 use crate::entity::{
     api_keys, customers, data_keys, platform_keys, projects, provider_keys, provider_objects,
 };
-use crate::{By, Listing, NewApiKey, Page, Store, StoreError};
+use crate::{By, Listing, NewApiKey, Page, Store, StoreError, webhooks};
 
 pub(crate) const TABLE: &str = "projects";
 
@@ -169,7 +169,7 @@ impl Store {
         read(row)
     }
 
-    /// Removes a project with its tokens, its customers' provider keys and its data key, without
+    /// Removes a project with its tokens, its customers' provider keys, its webhooks and its data key, without
     /// which no copy of those keys can be read any more. What was used stays on record.
     ///
     /// # Errors
@@ -194,6 +194,7 @@ impl Store {
             .filter(customers::Column::ProjectId.eq(id))
             .exec(&transaction)
             .await?;
+        let webhooks = webhooks::remove_all(&transaction, project).await?;
         data_keys::Entity::delete_by_id(id).exec(&transaction).await?;
         let tokens = api_keys::Entity::delete_many()
             .filter(api_keys::Column::ProjectId.eq(id))
@@ -205,6 +206,7 @@ impl Store {
         let metadata = Metadata::from([
             ("apiKeys", tokens.rows_affected.into()),
             ("providerKeys", keys.rows_affected.into()),
+            ("webhooks", webhooks.into()),
         ]);
         self.append_of_project(&transaction, Action::ProjectDeleted, project, metadata, by).await?;
         transaction.commit().await?;

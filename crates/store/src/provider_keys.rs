@@ -8,6 +8,7 @@ mod status;
 
 use byok_domain::call::OpenUntil;
 use byok_domain::circuit::Cause;
+use byok_domain::events::EventKey;
 use byok_domain::{
     KeyHint, KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
 };
@@ -105,6 +106,17 @@ pub(crate) fn read_sealed(row: Model) -> Result<StoredKey, StoreError> {
 
 fn version(version: i64) -> Result<u32, StoreError> {
     u32::try_from(version).map_err(|_| StoreError::damaged(TABLE, "a version is out of range"))
+}
+
+/// What webhooks tell of a key.
+pub(crate) fn told(row: &Model) -> Result<EventKey, StoreError> {
+    Ok(EventKey {
+        key_id: ProviderKeyId::new(row.id.as_str()),
+        provider: ProviderId::new(row.provider.as_str()),
+        ref_id: ref_id(TABLE, &row.ref_id)?,
+        label: row.label.clone(),
+        key_hint: KeyHint::stored(row.hint.clone()),
+    })
 }
 
 /// What the audit log tells of a key: whose it is, and the part of it that people may see.

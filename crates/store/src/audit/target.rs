@@ -8,16 +8,18 @@ pub(crate) enum Target {
     ProviderKey,
     PlatformKey,
     Customer,
+    Webhook,
     Keyring,
 }
 
 impl Target {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Project,
         Self::ApiKey,
         Self::ProviderKey,
         Self::PlatformKey,
         Self::Customer,
+        Self::Webhook,
         Self::Keyring,
     ];
 
@@ -28,6 +30,7 @@ impl Target {
             Self::ProviderKey => "provider_key",
             Self::PlatformKey => "platform_key",
             Self::Customer => "customer",
+            Self::Webhook => "webhook",
             Self::Keyring => "keyring",
         }
     }

@@ -1,6 +1,7 @@
 //! Storing a customer's provider key, or replacing the one that is there.
 
 use byok_domain::audit::Action;
+use byok_domain::events::Event;
 use byok_domain::{
     KeyHint, KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId, Timestamp,
 };
@@ -9,11 +10,11 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::{TABLE, describe, version};
+use super::{TABLE, describe, told, version};
 use crate::audit::{Change, Target, append};
 use crate::column::{json, key_status, optional_millis};
 use crate::entity::provider_keys::{ActiveModel, Column, Entity};
-use crate::{By, Store, StoreError, customers, projects};
+use crate::{By, Store, StoreError, customers, outbox, projects};
 
 /// A provider key to be stored.
 #[derive(Clone, Debug)]
@@ -148,6 +149,7 @@ impl Store {
         };
 
         customers::ensure(&transaction, project, &key.ref_id, by.at).await?;
+        let event = Event::ProviderKeyConnected { key: told(&row)?, status: key.status, updated };
         let mut metadata = describe(&row);
         metadata.insert("status", row.status.into());
         metadata.insert("version", version.into());
@@ -159,6 +161,7 @@ impl Store {
             metadata,
         };
         append(&transaction, self.audit_key(), change, by).await?;
+        outbox::emit(&transaction, project, &event, by.at).await?;
         transaction.commit().await?;
         Ok(Connected { id, updated, version })
     }

@@ -1,13 +1,14 @@
 //! Removing a customer's provider keys.
 
 use byok_domain::audit::Action;
+use byok_domain::events::Event;
 use byok_domain::{ProjectId, ProviderId, ProviderKeyId, RefId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::describe;
+use super::{describe, told};
 use crate::audit::{Change, Target, append};
 use crate::entity::provider_keys::{Column, Entity};
-use crate::{By, Store, StoreError};
+use crate::{By, Store, StoreError, outbox};
 
 impl Store {
     /// Removes one of a customer's keys for a provider, or all of them. Returns what was removed;
@@ -42,6 +43,8 @@ impl Store {
                 metadata: describe(&row),
             };
             append(&transaction, self.audit_key(), change, by).await?;
+            let event = Event::ProviderKeyRevoked { key: told(&row)? };
+            outbox::emit(&transaction, project, &event, by.at).await?;
             Entity::delete_by_id(row.id.as_str()).exec(&transaction).await?;
             removed.push(ProviderKeyId::new(row.id));
         }

@@ -1,6 +1,7 @@
 //! What a provider says of a key.
 
 use byok_domain::audit::Action;
+use byok_domain::events::Event;
 use byok_domain::{KeyStatus, ProjectId, ProviderKeyId, Timestamp};
 use byok_vault::AuditKey;
 use sea_orm::{
@@ -8,11 +9,11 @@ use sea_orm::{
     IntoActiveModel, QueryFilter,
 };
 
-use super::{TABLE, describe};
+use super::{TABLE, describe, told};
 use crate::audit::{Change, Target, append};
 use crate::column::key_status;
 use crate::entity::provider_keys::{Column, Entity, Model};
-use crate::{By, Store, StoreError};
+use crate::{By, Store, StoreError, outbox};
 
 /// What a provider says of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Store {
 }
 
 /// Writes a verdict into a key's row; the first time that a key is rejected goes into the audit
-/// log. Returns whether the status changed.
+/// log, and to the project's webhooks. Returns whether the status changed.
 pub(crate) async fn record(
     transaction: &DatabaseTransaction,
     audit_key: &AuditKey,
@@ -78,6 +79,9 @@ pub(crate) async fn record(
             metadata,
         };
         append(transaction, audit_key, change, by).await?;
+        let reason = verdict.error.clone().unwrap_or_default();
+        let event = Event::KeyInvalid { key: told(&row)?, reason };
+        outbox::emit(transaction, &project, &event, by.at).await?;
     }
     let mut row = row.into_active_model();
     row.status = Set(verdict.status.as_str().to_owned());

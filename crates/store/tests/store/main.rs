@@ -25,3 +25,4 @@ mod schema;
 mod tenancy;
 mod usage;
 mod verdicts;
+mod webhooks;

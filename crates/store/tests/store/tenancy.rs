@@ -46,6 +46,7 @@ async fn seen(store: &Store, project: &ProjectId) -> String {
         format!("{:?}", store.calls(project, &filter, RANGE).await.unwrap()),
         format!("{:?}", export.next_page().await.unwrap()),
         format!("{:?}", store.audit_log(project, &AuditFilter::default(), ALL).await.unwrap()),
+        format!("{:?}", store.webhooks(project, ALL).await.unwrap()),
     ]
     .join("\n")
 }
