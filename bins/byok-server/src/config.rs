@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod keys;
 mod layers;
+mod mail;
 mod reader;
 mod setting;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use byok_vault::{AdminToken, Keyring};
 
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Flag, Sources};
+pub(crate) use mail::Mail;
 pub(crate) use setting::Setting;
 pub(crate) use tls::{Marks, Tls, TlsFiles};
 
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// The providers and the way to them.
     pub(crate) upstreams: Upstreams,
+    /// The way to customers by e-mail; `None` when none is set up.
+    pub(crate) mail: Option<Mail>,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// Where the metrics are served; `None` when they are off.
@@ -157,8 +161,10 @@ impl Config {
                 second: reader.name(Setting::METRICS_LISTEN),
             });
         }
+        let mail = mail::read(reader, http.public_url.as_deref());
         Self {
             http,
+            mail,
             storage: Storage::read(reader),
             upstreams: Upstreams::read(reader),
             log: Log::read(reader),

@@ -4,6 +4,7 @@ mod admin;
 mod certificate;
 mod cli;
 mod config;
+mod deliveries;
 mod installation;
 mod logging;
 mod prices;

@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::deliveries::{Deliveries, courier};
 use crate::{Failure, Outcome, certificate, logging, probe, process, resealing};
 use byok_store::Installation;
 
@@ -30,6 +31,9 @@ const BODY_SILENCE: Duration = Duration::from_secs(30);
 /// How long the start waits for the records that the last run left in the journal. Whose an object
 /// is that was made then, only the database can say.
 const CATCHING_UP: Duration = Duration::from_secs(5);
+
+/// How long the end waits for webhooks that are on their way.
+const DELIVERIES_STOP: Duration = Duration::from_secs(5);
 
 /// What is said once the server listens.
 pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -67,6 +71,7 @@ pub(crate) fn run(
     running.server.shutdown();
     running.server.join();
     control.block_on(async {
+        running.deliveries.stop(DELIVERIES_STOP).await;
         // The last records reach the database; what does not is found in the journal next time.
         if let Some(writers) = Arc::into_inner(running.writers) {
             let _ = tokio::time::timeout(Duration::from_secs(10), writers.stop()).await;
@@ -83,6 +88,7 @@ pub(crate) fn run(
 struct Running {
     server: Server,
     writers: Arc<Writers>,
+    deliveries: Deliveries,
     metrics_listen: Option<SocketAddr>,
 }
 
@@ -91,7 +97,7 @@ fn start(
     config: Config,
     installation: &Installation,
 ) -> Result<Running, Failure> {
-    let Config { http, storage, upstreams, metrics_listen, admin_token, prices, .. } = config;
+    let Config { http, storage, upstreams, metrics_listen, admin_token, prices, mail, .. } = config;
     let ambient = Arc::new(System);
     // Threads that only write do better apart; those that wait for a sync do better together.
     let lanes = match storage.durability {
@@ -140,18 +146,22 @@ fn start(
         );
     }
     control.block_on(resealing::run(&installation.store, &gateway))?;
+    let courier = courier(&gateway, &egress)?;
     let state = AppState::new(Services {
         store: installation.store.clone(),
         keyring: Arc::clone(&installation.keyring),
         hasher: Arc::clone(&installation.hasher),
         gateway: Arc::clone(&gateway),
         usage: Arc::new(Tail { journals, writers: Arc::downgrade(&writers) }),
+        webhooks: courier.clone(),
         egress,
         trusted_proxies: http.trusted_proxies,
         ambient,
         failed_logins: Rate::FAILED_LOGINS,
         publishable: Rate::PUBLISHABLE,
     });
+    let store = &installation.store;
+    let deliveries = Deliveries::start(store, &gateway, courier, mail, control.handle());
     let calls = Calls::new(gateway, Arc::clone(&state), http.forward_unknown_paths)
         .reached_at(OwnAddress { public_url: http.public_url, secure: http.tls.is_some() });
     let api = Api::new(calls, byok_api::router(&state), control.handle().clone());
@@ -170,7 +180,7 @@ fn start(
     if let Some(tls) = http.tls {
         control.spawn(certificate::follow(tls));
     }
-    Ok(Running { server, writers, metrics_listen })
+    Ok(Running { server, writers, deliveries, metrics_listen })
 }
 
 /// The writers, as the management routes see them.

@@ -36,7 +36,7 @@ async fn in_order(
 }
 
 /// The scope's project with its data key open.
-async fn opened(state: &AppState, scope: &Scope) -> Result<Arc<Project>, ApiError> {
+pub(crate) async fn opened(state: &AppState, scope: &Scope) -> Result<Arc<Project>, ApiError> {
     let project = state.gateway.project(scope.id()).await.map_err(ApiError::unavailable)?;
     project.ok_or_else(|| ApiError::not_found("project"))
 }

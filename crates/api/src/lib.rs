@@ -34,6 +34,7 @@ mod state;
 mod table;
 mod usage;
 mod usage_tail;
+mod webhooks;
 
 use std::sync::Arc;
 

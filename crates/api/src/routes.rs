@@ -4,7 +4,9 @@ use byok_domain::credential::Permission::{Connect, Manage, Operate};
 use http::Method;
 
 use crate::table::Table;
-use crate::{api_keys, audit_logs, keys, logs, openapi, origins, pricing, probes, projects, usage};
+use crate::{
+    api_keys, audit_logs, keys, logs, openapi, origins, pricing, probes, projects, usage, webhooks,
+};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
@@ -41,5 +43,14 @@ pub(crate) fn table() -> Table {
         .project(GET, "/stats", Manage, usage::stats)
         .project(GET, "/logs", Manage, logs::list)
         .project(GET, "/logs/{id}", Manage, logs::show)
+        .project(GET, "/webhooks", Manage, webhooks::list)
+        .project(POST, "/webhooks", Manage, webhooks::create)
+        .project(PATCH, "/webhooks/{id}", Manage, webhooks::update)
+        .project(DELETE, "/webhooks/{id}", Manage, webhooks::delete)
+        .project(POST, "/webhooks/{id}/test", Manage, webhooks::test)
+        .project(POST, "/webhooks/{id}/rotate-secret", Manage, webhooks::rotate)
+        .project(GET, "/webhooks/{id}/deliveries", Manage, webhooks::deliveries)
+        .project(POST, "/webhooks/{id}/deliveries/{deliveryId}/resend", Manage, webhooks::resend)
+        .project(POST, "/webhooks/deliveries/{deliveryId}/resend", Manage, webhooks::resend)
         .project_or_all(GET, "/audit-logs", Manage, audit_logs::list, audit_logs::list_all)
 }

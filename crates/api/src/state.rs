@@ -7,6 +7,7 @@ use byok_gateway::{Ambient, Gateway};
 use byok_net::{EgressPolicy, IpNet};
 use byok_store::Store;
 use byok_vault::{Keyring, TokenHasher};
+use byok_webhooks::Courier;
 
 use crate::error::{ApiError, Code};
 use crate::limits::{PerAddress, Rate};
@@ -27,6 +28,8 @@ pub struct Services {
     pub usage: Arc<dyn UsageTail>,
     /// Which addresses customers may set.
     pub egress: EgressPolicy,
+    /// Delivers webhooks that are tried out.
+    pub webhooks: Courier,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The clock, and the random part of request ids.
@@ -45,6 +48,7 @@ pub struct AppState {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) usage: Arc<dyn UsageTail>,
     pub(crate) egress: EgressPolicy,
+    pub(crate) webhooks: Courier,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) limits: Limits,
@@ -65,6 +69,7 @@ impl AppState {
             gateway: services.gateway,
             usage: services.usage,
             egress: services.egress,
+            webhooks: services.webhooks,
             trusted_proxies: services.trusted_proxies,
             ambient: services.ambient,
             limits,

@@ -32,6 +32,7 @@ mod upload_address;
 mod upload_ticket;
 mod usage_log;
 mod validate;
+mod webhooks;
 
 pub use ambient::{Ambient, System};
 pub use answer::{Answer, AnswerBody, AnswerError, Refusal};

@@ -47,6 +47,8 @@ settings! {
     CONNECT_TIMEOUT_SECONDS = "BYO_CONNECT_TIMEOUT_SECONDS",
     FIRST_BYTE_TIMEOUT_SECONDS = "BYO_FIRST_BYTE_TIMEOUT_SECONDS",
     IDLE_TIMEOUT_SECONDS = "BYO_IDLE_TIMEOUT_SECONDS",
+    SMTP_URL = "BYO_SMTP_URL",
+    SMTP_FROM = "BYO_SMTP_FROM",
     LOG = "BYO_LOG",
     LOG_FORMAT = "BYO_LOG_FORMAT",
 }
@@ -63,9 +65,8 @@ impl Setting {
     ];
 
     /// Settings that this version knows of and does not serve, with what each would do.
-    pub(super) const NOT_YET: [(Self, &'static str); 3] = [
+    pub(super) const NOT_YET: [(Self, &'static str); 2] = [
         (Self("BYO_REDIS_URL"), "share limits over Redis"),
-        (Self("BYO_SMTP_URL"), "send e-mail"),
         (Self("OTEL_EXPORTER_OTLP_ENDPOINT"), "export traces"),
     ];
 

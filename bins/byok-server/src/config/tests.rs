@@ -1,5 +1,6 @@
 //! The configuration: what it takes from where, and what it says to mistakes.
 
+mod mail;
 mod mistakes;
 mod precedence;
 mod tls;

@@ -40,6 +40,13 @@ impl From<StoreError> for ApiError {
                 "amount",
                 "would take the balance over 1000000000000000 credits; grant fewer",
             ),
+            StoreError::TooMany(what) => Self::new(
+                Code::Conflict,
+                format!("The project has as many {what} as it may have; delete one first."),
+            ),
+            StoreError::Disabled(what) => {
+                Self::new(Code::Conflict, format!("The {what} is disabled; enable it first."))
+            }
             StoreError::Database(_) => Self::unavailable(error),
             StoreError::Taken(_)
             | StoreError::Url(_)

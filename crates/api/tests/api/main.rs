@@ -25,3 +25,4 @@ mod schema;
 mod secrets;
 mod tenancy;
 mod usage;
+mod webhooks;

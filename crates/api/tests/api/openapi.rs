@@ -102,7 +102,7 @@ fn every_parameter_of_a_path_is_declared() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let declared = operation["parameters"].to_string();
-            for name in ["projectId", "id"] {
+            for name in ["projectId", "id", "deliveryId"] {
                 let used = path.contains(&format!("{{{name}}}"));
                 let declares = declared.contains(&format!("parameters/{name}\""));
                 assert_eq!(used, declares, "{method} {path} {name}");

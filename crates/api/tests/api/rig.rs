@@ -26,6 +26,7 @@ use byok_providers::Plane;
 use byok_store::{Database, Store};
 use byok_testkit::fake_provider::FakeProvider;
 use byok_vault::{AdminToken, AuditKey, Keyring, TokenHasher};
+use byok_webhooks::Courier;
 use http::Request;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -99,6 +100,7 @@ impl Rig {
         let egress = EgressPolicy::new(vec![loopback]);
         let timeouts = Timeouts { first_byte: Duration::from_secs(2), ..Timeouts::default() };
         let upstream = Upstream::new(egress.clone(), timeouts).expect("a way out");
+        let way_out = upstream.clone();
         let origin = format!("http://{}", provider.address());
         let mut config = ProviderConfig::default();
         config.set("region", "us-east-1");
@@ -149,6 +151,7 @@ impl Rig {
             hasher: hasher.clone(),
             gateway: gateway.clone(),
             usage: Arc::new(Tail { journal: journal.clone(), writer, panics: panics.clone() }),
+            webhooks: Courier::new(way_out, egress.clone(), gateway.clone(), gateway.clone()),
             egress,
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a range")],
             ambient: Arc::new(clock.clone()),

@@ -72,6 +72,12 @@ fn example(method: &str, path: &str) -> Option<Value> {
         ("GET", "/origins" | "/pricing" | "/keys" | "/usage" | "/usage/export" | "/stats") => None,
         ("GET", "/logs" | "/logs/{id}" | "/audit-logs") => None,
         ("DELETE", "" | "/api-keys/{id}" | "/pricing") => None,
+        ("GET", "/webhooks" | "/webhooks/{id}/deliveries") | ("DELETE", "/webhooks/{id}") => None,
+        ("POST", "/webhooks/{id}/test" | "/webhooks/{id}/rotate-secret") => None,
+        ("POST", "/webhooks/{id}/deliveries/{deliveryId}/resend") => None,
+        ("POST", "/webhooks/deliveries/{deliveryId}/resend") => None,
+        ("POST", "/webhooks") => Some(json!({ "url": "http://127.0.0.1:9/" })),
+        ("PATCH", "/webhooks/{id}") => Some(json!({ "description": "Renamed" })),
         ("POST", "/projects") => Some(json!({ "name": "C", "environment": "test" })),
         ("PATCH", "") => Some(json!({ "name": "Renamed" })),
         ("POST", "/api-keys") => Some(json!({ "type": "secret", "name": "Second" })),
@@ -94,6 +100,8 @@ struct Walk {
     forged: String,
     revoked: String,
     expired: String,
+    /// An endpoint of A's with a delivery.
+    webhook: (String, String),
 }
 
 impl Walk {
@@ -119,10 +127,12 @@ impl Walk {
             log: call.id.to_string(),
             forged: Token::mint("byo_sk_live_").as_str().to_owned(),
             revoked: String::new(),
+            webhook: Default::default(),
             expired: expired.as_str().to_owned(),
         };
         let (id, token) = walk.spare_key().await;
         walk.revoked = token;
+        walk.webhook = walk.spare_webhook().await;
         // Used before it is withdrawn, so that it lies in every cache there is.
         walk.rig.send("GET", "/usage", Some(&walk.revoked), None).await.ok();
         walk.rig.as_a("DELETE", &format!("/api-keys/{id}"), None).await.ok();
@@ -153,9 +163,39 @@ impl Walk {
         })
     }
 
+    /// An endpoint with a delivery.
+    async fn spare_webhook(&self) -> (String, String) {
+        let body = json!({ "url": "http://127.0.0.1:9/in" });
+        let made = self.rig.as_a("POST", "/webhooks", Some(body)).await.ok();
+        let id = made["id"].as_str().expect("an id").to_owned();
+        self.rig.connect("customer_1").await;
+        let path = format!("/webhooks/{id}/deliveries");
+        let delivery = self.rig.as_a("GET", &path, None).await.ok()["data"][0]["id"].clone();
+        (id, delivery.as_str().expect("an id").to_owned())
+    }
+
+    /// Makes room for another: a project may have twenty.
+    async fn remove_spare_webhooks(&self) {
+        let list = self.rig.as_a("GET", "/webhooks", None).await.ok();
+        let ids = list["data"].as_array().expect("a list").iter().filter_map(|w| w["id"].as_str());
+        for id in ids.filter(|id| *id != self.webhook.0) {
+            self.rig.as_a("DELETE", &format!("/webhooks/{id}"), None).await.ok();
+        }
+    }
+
     /// The path with project A and an object of A's filled in.
     async fn fill(&self, route: &RouteInfo) -> String {
         let path = route.path.replace("{projectId}", &self.rig.a.id);
+        if path.contains("/webhooks/") {
+            let (webhook, delivery) = match route.method.as_str() {
+                "DELETE" => {
+                    self.remove_spare_webhooks().await;
+                    self.spare_webhook().await
+                }
+                _ => self.webhook.clone(),
+            };
+            return path.replace("{id}", &webhook).replace("{deliveryId}", &delivery);
+        }
         if path.contains("/logs/{id}") {
             path.replace("{id}", &self.log)
         } else if path.contains("{id}") {
@@ -223,7 +263,17 @@ impl Walk {
         let method = route.method.as_str();
         let reply = self.rig.send(method, path, self.token(who), body.clone()).await;
         assert!(!reply.text.contains(&self.rig.a.id), "{method} {path}: {}", reply.text);
-        if route.path.contains("{id}") {
+        if route.path.contains("/webhooks/{") || route.path.contains("{deliveryId}") {
+            let absent = format!("{:032x}", 0);
+            let absent = path.split('/').map(|part| match part.split_once('_') {
+                Some((kind, _)) => format!("{kind}_{absent}"),
+                None => part.to_owned(),
+            });
+            let absent = absent.collect::<Vec<_>>().join("/");
+            let absent = self.rig.send(method, &absent, self.token(who), body).await;
+            let refusal = reply.refused(404, "not_found");
+            assert_eq!(without_id(&refusal), without_id(&absent.refused(404, "not_found")));
+        } else if route.path.contains("{id}") {
             let id = path.rsplit('/').next().expect("a segment");
             let absent = match route.path.contains("/logs/") {
                 true => "01890000-0000-7000-8000-000000000000",

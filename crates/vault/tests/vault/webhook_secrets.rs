@@ -45,7 +45,7 @@ fn a_provider_key_is_no_webhook_secret_and_the_other_way_round() {
         purpose: Purpose::ProviderKey,
         project: &project,
         connection: &connection,
-        ref_id: &ref_id,
+        ref_id: Some(&ref_id),
         provider: &provider,
         origin: "",
         version: 1,

@@ -82,6 +82,8 @@ fn every_setting_can_be_given_in_either_source() {
         ("BYO_CONNECT_TIMEOUT_SECONDS", "0.5"),
         ("BYO_FIRST_BYTE_TIMEOUT_SECONDS", "7"),
         ("BYO_IDLE_TIMEOUT_SECONDS", "8"),
+        ("BYO_SMTP_URL", "smtp://mail.example.com:587?tls=required"),
+        ("BYO_SMTP_FROM", "keys@example.com"),
         ("BYO_LOG", "info,byok_gateway=debug"),
         ("BYO_LOG_FORMAT", "json"),
     ];
@@ -139,6 +141,9 @@ fn every_setting_can_be_given_in_either_source() {
         assert_eq!(config.upstreams.connect_timeout, Duration::from_millis(500));
         assert_eq!(config.upstreams.first_byte_timeout, Duration::from_secs(7));
         assert_eq!(config.upstreams.idle_timeout, Duration::from_secs(8));
+        let mail = config.mail.expect("a mail server is set");
+        assert_eq!(mail.server.host(), "mail.example.com");
+        assert_eq!(mail.from.to_string(), "keys@example.com");
         assert_eq!(config.log.filter, "info,byok_gateway=debug");
         assert_eq!(config.log.format, LogFormat::Json);
     }
