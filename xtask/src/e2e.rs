@@ -29,7 +29,7 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 17] = [
+const DRIVERS: [&str; 19] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -42,6 +42,8 @@ const DRIVERS: [&str; 17] = [
     "cohere_client.py",
     "mistral_client.py",
     "ai_sdk.mjs",
+    "webhooks.py",
+    "webhooks.mjs",
     "raw_http.py",
     "operator_work.py",
     "bedrock_client.py",
