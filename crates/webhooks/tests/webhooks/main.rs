@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 mod courier;
+#[cfg(feature = "email")]
+mod mail;
 mod memory;
 mod receiver;
 mod worker;
