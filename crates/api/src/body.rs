@@ -13,9 +13,17 @@ use crate::fields::Fields;
 pub(crate) const MAX_BODY: usize = 1_048_576;
 
 /// Reads the body as one JSON object.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Fields, ApiError> {
+    Fields::parse(&collect(headers, body).await?)
+}
+
+/// The body's bytes, announced as JSON.
 ///
 /// A provider key may be in it, so the buffer is wiped once it has been read.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Fields, ApiError> {
+pub(crate) async fn collect(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     require_json(headers)?;
     let declared = headers
         .get(CONTENT_LENGTH)
@@ -43,7 +51,7 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Fields, ApiE
             buffer.extend_from_slice(&data);
         }
     }
-    Fields::parse(&buffer)
+    Ok(buffer)
 }
 
 fn too_large() -> ApiError {

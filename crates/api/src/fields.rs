@@ -73,6 +73,21 @@ impl Fields {
         (!value.is_null()).then_some(value)
     }
 
+    /// Whether the caller sends `null` for a field, which here takes something away.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.members.iter().any(|(member, value)| member == name && value.is_null())
+    }
+
+    /// A whole number of at least 1, if given.
+    pub(crate) fn positive(&mut self, name: &'static str, most: u64) -> Option<u64> {
+        let value = self.take(name)?;
+        let number = value.as_u64().filter(|number| (1..=most).contains(number));
+        if number.is_none() {
+            self.reject(name, format!("must be a whole number from 1 to {most}"));
+        }
+        number
+    }
+
     /// A text, if given.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {

@@ -3,7 +3,9 @@
 mod check;
 mod connect;
 mod list;
+mod platform;
 mod revoke;
+mod settings;
 mod validate;
 mod vaulted;
 mod verdict;
@@ -11,7 +13,11 @@ mod verdict;
 pub(crate) use check::check;
 pub(crate) use connect::connect;
 pub(crate) use list::list;
+pub(crate) use platform::{
+    put as put_platform_key, remove as remove_platform_key, show as show_platform_key,
+};
 pub(crate) use revoke::revoke;
+pub(crate) use settings::settings;
 pub(crate) use validate::validate;
 
 use std::sync::Arc;

@@ -5,11 +5,13 @@ use http::Method;
 
 use crate::table::Table;
 use crate::{
-    api_keys, audit_logs, keys, logs, openapi, origins, pricing, probes, projects, usage, webhooks,
+    api_keys, audit_logs, credits, customers, keys, logs, openapi, origins, pricing, probes,
+    projects, routing, tiers, usage, webhooks,
 };
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -33,6 +35,21 @@ pub(crate) fn table() -> Table {
         .project(PATCH, "/pricing", Manage, pricing::update)
         .project(DELETE, "/pricing", Manage, pricing::clear)
         .project(POST, "/reprice", Manage, pricing::reprice)
+        .project(GET, "/routing", Manage, routing::show)
+        .project(PATCH, "/routing", Manage, routing::update)
+        .project(GET, "/tiers", Manage, tiers::show)
+        .project(PUT, "/tiers", Manage, tiers::replace)
+        .project(GET, "/platform-keys/{provider}", Manage, keys::show_platform_key)
+        .project(PUT, "/platform-keys/{provider}", Manage, keys::put_platform_key)
+        .project(DELETE, "/platform-keys/{provider}", Manage, keys::remove_platform_key)
+        .project(GET, "/customers", Manage, customers::list)
+        .project(GET, "/customers/{refId}", Manage, customers::show)
+        .project(PATCH, "/customers/{refId}", Manage, customers::update)
+        .project(DELETE, "/customers/{refId}", Manage, customers::erase)
+        .project(GET, "/customers/{refId}/credits", Manage, credits::show)
+        .project(POST, "/customers/{refId}/credits", Manage, credits::grant)
+        .project(GET, "/customers/{refId}/credits/transactions", Manage, credits::transactions)
+        .project(GET, "/keys/settings", Manage, keys::settings)
         .project(POST, "/keys/connect", Connect, keys::connect)
         .project(POST, "/keys/check", Connect, keys::check)
         .project(POST, "/keys/validate", Manage, keys::validate)

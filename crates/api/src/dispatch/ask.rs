@@ -52,6 +52,20 @@ impl Ask {
         Query::parse(self.parts.uri.query(), allowed)
     }
 
+    /// A header of one printable value, if it was sent.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// The body's bytes, announced as JSON, and what the handler works with beside them.
+    pub(crate) async fn json(self) -> Result<(Arc<AppState>, Timestamp, Vec<u8>), ApiError> {
+        Query::parse(self.parts.uri.query(), &[])?;
+        let body = body::collect(&self.parts.headers, self.body).await?;
+        Ok((self.state, self.at, body.to_vec()))
+    }
+
     /// The body as one JSON object, and what the handler works with beside it.
     pub(crate) async fn fields(self) -> Result<(Arc<AppState>, Timestamp, Fields), ApiError> {
         Query::parse(self.parts.uri.query(), &[])?;

@@ -1,6 +1,6 @@
 //! `POST /keys/connect`: checks a customer's key, seals it and stores it.
 
-mod order;
+pub(super) mod order;
 
 use byok_domain::{KeyHint, KeyStatus, ProviderId, ProviderKeyId, RefId};
 use byok_store::{ConnectKey, Replace};
@@ -62,7 +62,7 @@ pub(crate) async fn connect(scope: Scope, ask: Ask) -> Answer {
     let place = Place {
         project: scope.id(),
         provider: &order.provider,
-        ref_id: &order.ref_id,
+        ref_id: Some(&order.ref_id),
         origin: &order.origin,
     };
     let seal = |id: &ProviderKeyId, version: u32| {

@@ -11,7 +11,8 @@ use crate::error::ApiError;
 pub(super) struct Place<'a> {
     pub(super) project: &'a ProjectId,
     pub(super) provider: &'a ProviderId,
-    pub(super) ref_id: &'a RefId,
+    /// `None` for the platform's own.
+    pub(super) ref_id: Option<&'a RefId>,
     /// The customer's own origin; empty for the provider's.
     pub(super) origin: &'a str,
 }
@@ -19,10 +20,13 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     fn binding<'b>(&'b self, connection: &'b ProviderKeyId, version: u32) -> Binding<'b> {
         Binding {
-            purpose: Purpose::ProviderKey,
+            purpose: match self.ref_id {
+                Some(_) => Purpose::ProviderKey,
+                None => Purpose::PlatformKey,
+            },
             project: self.project,
             connection,
-            ref_id: Some(self.ref_id),
+            ref_id: self.ref_id,
             provider: self.provider,
             origin: self.origin,
             version,
@@ -54,7 +58,7 @@ pub(super) fn open(
     let place = Place {
         project: &stored.project,
         provider: &stored.provider,
-        ref_id: &stored.ref_id,
+        ref_id: Some(&stored.ref_id),
         origin: &origin,
     };
     Ok(data_key.open(&place.binding(&stored.id, stored.version), &stored.sealed)?)

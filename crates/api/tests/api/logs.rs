@@ -1,6 +1,8 @@
 //! `GET /logs`, `GET /logs/{id}`.
 
-use byok_domain::CallRecord;
+use byok_domain::call::Attempt;
+use byok_domain::routing::FallbackReason;
+use byok_domain::{Aftermath, CallRecord, Credits, ErrorClass, KeySource, ProviderKeyId};
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
@@ -33,12 +35,48 @@ async fn a_row_tells_everything_of_a_call_but_what_was_said() {
     );
     let mut detail = row;
     detail["unitPrices"] = json!({ "input": 2, "output": 8.25, "cacheRead": 0.000000000001 });
+    detail["attempts"] = json!([]);
     let path = format!("/logs/{}", call.id);
     let reply = rig.as_a("GET", &path, None).await;
     assert!(reply.text.contains("\"cacheRead\":0.000000000001"), "{}", reply.text);
     assert_eq!(reply.ok(), detail);
     let upper = format!("/projects/{}/logs/{}", rig.a.id, call.id.to_string().to_uppercase());
     assert_eq!(rig.as_a("GET", &upper, None).await.ok(), detail);
+}
+
+#[tokio::test]
+async fn a_call_that_fell_back_tells_what_it_was_charged_why_and_what_was_tried_before() {
+    let rig = Rig::start().await;
+    rig.as_a("POST", "/customers/customer_1/credits", Some(json!({ "amount": 50 }))).await.ok();
+    let attempt = Attempt {
+        key: Some(ProviderKeyId::new("pk_1")),
+        source: KeySource::Byok,
+        class: ErrorClass::KeyRejected,
+        status: 401,
+    };
+    let aftermath = Aftermath {
+        credits: Some(Credits::new(8)),
+        fallback: Some(FallbackReason::KeyRejected),
+        attempts: vec![attempt],
+        ..Aftermath::default()
+    };
+    let call = CallRecord { source: KeySource::Credits, aftermath, ..rig.call("customer_1") };
+    rig.record(&call);
+    let row = rig.as_a("GET", &format!("/logs/{}", call.id), None).await.ok();
+    assert_eq!(
+        (&row["creditsCharged"], &row["fallbackReason"]),
+        (&json!(8), &json!("key_rejected"))
+    );
+    assert_eq!(
+        row["attempts"],
+        json!([{
+            "keyId": "pk_1", "source": "byok", "errorClass": "key_rejected", "statusCode": 401,
+        }])
+    );
+    let usage = rig.as_a("GET", "/usage?source=credits", None).await.ok();
+    assert_eq!(usage["totals"]["creditsCharged"], 8);
+    let left = rig.as_a("GET", "/customers/customer_1/credits", None).await.ok();
+    assert_eq!(left["balance"], 42);
 }
 
 #[tokio::test]

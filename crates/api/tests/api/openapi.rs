@@ -102,9 +102,15 @@ fn every_parameter_of_a_path_is_declared() {
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let declared = operation["parameters"].to_string();
-            for name in ["projectId", "id", "deliveryId"] {
+            for (name, parameter) in [
+                ("projectId", "projectId"),
+                ("id", "id"),
+                ("deliveryId", "deliveryId"),
+                ("provider", "providerInPath"),
+                ("refId", "refIdInPath"),
+            ] {
                 let used = path.contains(&format!("{{{name}}}"));
-                let declares = declared.contains(&format!("parameters/{name}\""));
+                let declares = declared.contains(&format!("parameters/{parameter}\""));
                 assert_eq!(used, declares, "{method} {path} {name}");
             }
         }

@@ -71,6 +71,9 @@ fn example(method: &str, path: &str) -> Option<Value> {
         ("GET", "/healthz" | "/readyz" | "/openapi.json" | "/projects" | "" | "/api-keys") => None,
         ("GET", "/origins" | "/pricing" | "/keys" | "/usage" | "/usage/export" | "/stats") => None,
         ("GET", "/logs" | "/logs/{id}" | "/audit-logs") => None,
+        ("GET", "/routing" | "/tiers" | "/platform-keys/{provider}" | "/keys/settings") => None,
+        ("GET", "/customers" | "/customers/{refId}" | "/customers/{refId}/credits") => None,
+        ("GET", "/customers/{refId}/credits/transactions") => None,
         ("DELETE", "" | "/api-keys/{id}" | "/pricing") => None,
         ("GET", "/webhooks" | "/webhooks/{id}/deliveries") | ("DELETE", "/webhooks/{id}") => None,
         ("POST", "/webhooks/{id}/test" | "/webhooks/{id}/rotate-secret") => None,
@@ -78,6 +81,12 @@ fn example(method: &str, path: &str) -> Option<Value> {
         ("POST", "/webhooks/deliveries/{deliveryId}/resend") => None,
         ("POST", "/webhooks") => Some(json!({ "url": "http://127.0.0.1:9/" })),
         ("PATCH", "/webhooks/{id}") => Some(json!({ "description": "Renamed" })),
+        ("DELETE", "/platform-keys/{provider}" | "/customers/{refId}") => None,
+        ("PATCH", "/routing") => Some(json!({ "mode": "credit_first" })),
+        ("PUT", "/tiers") => Some(json!([{ "name": "gold", "byokAllowed": true }])),
+        ("PUT", "/platform-keys/{provider}") => Some(json!({ "providerKey": GOOD_KEY })),
+        ("PATCH", "/customers/{refId}") => Some(json!({ "email": "jane@example.com" })),
+        ("POST", "/customers/{refId}/credits") => Some(json!({ "amount": 5 })),
         ("POST", "/projects") => Some(json!({ "name": "C", "environment": "test" })),
         ("PATCH", "") => Some(json!({ "name": "Renamed" })),
         ("POST", "/api-keys") => Some(json!({ "type": "secret", "name": "Second" })),
@@ -185,7 +194,13 @@ impl Walk {
 
     /// The path with project A and an object of A's filled in.
     async fn fill(&self, route: &RouteInfo) -> String {
-        let path = route.path.replace("{projectId}", &self.rig.a.id);
+        // The one that is erased has no token in this walk.
+        let customer = if route.method == "DELETE" { "erasable" } else { "customer_1" };
+        let path = route
+            .path
+            .replace("{projectId}", &self.rig.a.id)
+            .replace("{provider}", "openai")
+            .replace("{refId}", customer);
         if path.contains("/webhooks/") {
             let (webhook, delivery) = match route.method.as_str() {
                 "DELETE" => {
@@ -195,6 +210,9 @@ impl Walk {
                 _ => self.webhook.clone(),
             };
             return path.replace("{id}", &webhook).replace("{deliveryId}", &delivery);
+        }
+        if path.ends_with("/keys/settings") {
+            return format!("{path}?refId=customer_1");
         }
         if path.contains("/logs/{id}") {
             path.replace("{id}", &self.log)
@@ -211,6 +229,13 @@ impl Walk {
         let path = self.fill(route).await;
         // So that what a route needs is there, whatever the routes before it removed.
         self.rig.connect("customer_1").await;
+        if route.path.contains("/customers/{refId}") {
+            self.rig.connect("erasable").await;
+        }
+        if route.path.contains("/platform-keys/") {
+            let body = json!({ "providerKey": GOOD_KEY });
+            self.rig.as_a("PUT", "/platform-keys/openai", Some(body)).await.ok();
+        }
         let fresh = json!({ "provider": "openai", "refId": "fresh" });
         for owner in [&self.rig.a, &self.rig.b] {
             let body = Some(fresh.clone());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CreditsSide, FallbackOn, Mode, Plan, Refusal};
+use crate::circuit::Cause;
 use crate::{ErrorClass, KeySource};
 
 /// Why credits pay although the customer's own key goes first: `x-byo-fallback`.
@@ -45,6 +46,15 @@ impl FallbackReason {
     /// The reason that `text` names.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+impl From<Cause> for FallbackReason {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::ProviderDown => Self::ProviderDown,
+            Cause::QuotaExhausted => Self::QuotaExhausted,
+        }
     }
 }
 

@@ -67,6 +67,27 @@ impl Store {
         row.map(read).transpose()
     }
 
+    /// A customer's keys for all providers, as calls see them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Damaged`].
+    pub async fn sealed_keys_of_customer(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        Entity::find()
+            .filter(Column::ProjectId.eq(project.as_str()))
+            .filter(Column::RefId.eq(ref_id.as_str()))
+            .order_by_asc(Column::Provider)
+            .order_by_asc(Column::Id)
+            .all(self.database().reader())
+            .await?
+            .into_iter()
+            .map(read_sealed)
+            .collect()
+    }
+
     /// A customer's keys for a provider with their seals, oldest first: for one who may open them.
     ///
     /// # Errors

@@ -70,14 +70,14 @@ impl Order {
 }
 
 /// What was sent as the key.
-enum Sent {
+pub(in crate::keys) enum Sent {
     Key(ProviderSecret),
     Nothing,
     /// Something that is no key; the fields know why.
     Nonsense,
 }
 
-fn secret(fields: &mut Fields) -> Sent {
+pub(in crate::keys) fn secret(fields: &mut Fields) -> Sent {
     match fields.take("providerKey") {
         None => Sent::Nothing,
         Some(Value::String(text)) => match ProviderSecret::parse(text) {
@@ -95,7 +95,7 @@ fn secret(fields: &mut Fields) -> Sent {
 }
 
 /// Moves the half of a credential that was sent in the configuration to the other.
-fn with_session_token(
+pub(in crate::keys) fn with_session_token(
     provider: &ProviderId,
     config: &mut ProviderConfig,
     secret: ProviderSecret,
@@ -110,7 +110,7 @@ fn with_session_token(
     }
 }
 
-fn config(fields: &mut Fields) -> ProviderConfig {
+pub(in crate::keys) fn config(fields: &mut Fields) -> ProviderConfig {
     let mut config = ProviderConfig::default();
     match fields.take("providerConfig") {
         None => {}
@@ -129,7 +129,10 @@ fn config(fields: &mut Fields) -> ProviderConfig {
 }
 
 /// Writes the `baseUrl` in its canonical spelling and returns its origin.
-fn settle_address(config: &mut ProviderConfig, egress: &EgressPolicy) -> Result<String, ApiError> {
+pub(in crate::keys) fn settle_address(
+    config: &mut ProviderConfig,
+    egress: &EgressPolicy,
+) -> Result<String, ApiError> {
     let Some(text) = config.base_url() else { return Ok(String::new()) };
     let url = egress
         .parse(text)

@@ -1,0 +1,102 @@
+//! Customers' credits: shown, granted, listed.
+
+use byok_domain::credits::EntryKind;
+use byok_domain::{Credits, RequestId, Timestamp};
+use byok_store::{CreditEntry, Grant, Page};
+use serde::Serialize;
+
+use crate::answer::{self, Answer, shown};
+use crate::customers::{ShownCredits, named};
+use crate::dispatch::{Ask, Scope};
+use crate::error::ApiError;
+use crate::usage_tail::PATIENCE;
+
+/// An entry of the ledger. Its amount is what it did to what is available.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transaction {
+    id: String,
+    #[serde(rename = "type")]
+    kind: EntryKind,
+    amount: i64,
+    /// What a call cost beyond the balance, and nobody paid.
+    shortfall: Credits,
+    balance_after: Option<Credits>,
+    request_id: Option<RequestId>,
+    reason: Option<String>,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
+}
+
+impl From<CreditEntry> for Transaction {
+    fn from(entry: CreditEntry) -> Self {
+        Self {
+            id: format!("txn_{}", entry.sequence),
+            kind: entry.kind,
+            amount: entry.amount,
+            shortfall: entry.shortfall,
+            balance_after: entry.balance_after,
+            request_id: entry.request,
+            reason: entry.reason,
+            created_at: entry.created_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Granted {
+    #[serde(flatten)]
+    credits: ShownCredits,
+    transaction: Transaction,
+}
+
+#[derive(Serialize)]
+struct List {
+    data: Vec<Transaction>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+/// `GET /customers/{refId}/credits`; nothing for a customer who was never given any.
+pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
+    ask.query(&[])?;
+    let ref_id = named(&ask)?;
+    ask.state.usage.caught_up(PATIENCE).await;
+    let has = ask.state.store.credits(scope.id(), &ref_id).await?;
+    answer::json(&ShownCredits::from(has))
+}
+
+/// `POST /customers/{refId}/credits`.
+pub(crate) async fn grant(scope: Scope, ask: Ask) -> Answer {
+    let ref_id = named(&ask)?;
+    let key = ask.header("idempotency-key").filter(|key| (1..=255).contains(&key.len()));
+    let key = key.map(str::to_owned).ok_or_else(|| {
+        ApiError::parameter(
+            "Send an Idempotency-Key header of 1 to 255 characters, a new one for each grant; with \
+             the same one a grant can be repeated and is given once.",
+        )
+    })?;
+    let (state, at, mut fields) = ask.fields().await?;
+    let amount = fields.positive("amount", Credits::MAX.get());
+    let amount = fields.required("amount", amount);
+    let reason = fields.line("reason");
+    let amount = Credits::new(fields.finish(amount)?);
+    let grant = Grant { amount, reason, idempotency_key: key };
+    let granted = state.store.grant_credits(scope.id(), &ref_id, &grant, &scope.by(at)).await?;
+    state.gateway.forget_customer(scope.id(), &ref_id);
+    let (credits, transaction) = (granted.after.into(), granted.entry.into());
+    answer::json(&Granted { credits, transaction })
+}
+
+/// `GET /customers/{refId}/credits/transactions`, newest first.
+pub(crate) async fn transactions(scope: Scope, ask: Ask) -> Answer {
+    let query = ask.query(&["limit", "offset"])?;
+    let Page { limit, offset } = query.page()?;
+    let ref_id = named(&ask)?;
+    ask.state.usage.caught_up(PATIENCE).await;
+    let page = Page { limit, offset };
+    let entries = ask.state.store.credit_entries(scope.id(), &ref_id, page).await?;
+    let data = entries.data.into_iter().map(Transaction::from).collect();
+    answer::json(&List { data, total: entries.total, limit, offset })
+}
