@@ -35,4 +35,4 @@ pub use key::{KeyHint, KeyStatus, ProviderConfig};
 pub use money::PicoUsd;
 pub use settings::{ClientGone, ProjectSettings, SettingsChange};
 pub use time::Timestamp;
-pub use usage::{AnswerReader, Findings, Seen, Usage};
+pub use usage::{AnswerReader, Findings, Opening, Seen, Usage};

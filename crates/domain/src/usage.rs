@@ -194,6 +194,17 @@ pub enum Seen {
     End,
 }
 
+/// What a stream has begun with, as far as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing yet that an answer is wanted for: that it begins, who speaks, that a text follows.
+    Preamble,
+    /// Content.
+    Content,
+    /// An error, before anything else of note.
+    Failed(ErrorClass),
+}
+
 /// What an answer told of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -222,6 +233,11 @@ pub trait AnswerReader: Send {
 
     /// What was found once all bytes were read, or as much as there was when it broke off.
     fn finish(&mut self) -> Findings;
+
+    /// What the answer has begun with. Only streams of events begin with anything but content.
+    fn opening(&self) -> Opening {
+        Opening::Content
+    }
 
     /// Stored objects that the answer named as its customer's, once [`finish`](Self::finish) has
     /// told the rest; none in most answers.

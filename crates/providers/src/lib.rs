@@ -7,6 +7,7 @@
 //! [`registry`].
 
 mod anthropic;
+mod asked;
 mod azure_openai;
 mod bedrock;
 mod cohere;
@@ -31,6 +32,7 @@ mod sse;
 mod unread;
 mod wire_usage;
 
+pub use asked::{AskedOutput, asked_output};
 pub use key_format::misplaced;
 pub use media_type::{MediaType, essence};
 pub use next_address::{NextAddress, readdressed};

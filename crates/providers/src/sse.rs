@@ -1,7 +1,17 @@
 //! Server-sent events, read and filtered as they pass.
 
+use byok_domain::{ErrorClass, Opening};
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2, memmem, memrchr};
+
+/// What a stream has begun with: the error that it told, or whether it told content.
+pub(crate) fn opening(error: Option<ErrorClass>, content: bool) -> Opening {
+    match (error, content) {
+        (Some(class), _) => Opening::Failed(class),
+        (None, true) => Opening::Content,
+        (None, false) => Opening::Preamble,
+    }
+}
 
 /// The longest line that is read; a longer one passes unread.
 const LINE_CAP: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Opening, Seen, Usage};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use super::routes::is_count;
 use super::usage::Report;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
-use crate::sse::{Lines, data};
+use crate::sse::{Lines, data, opening};
 use crate::unread::Unread;
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
@@ -95,6 +95,8 @@ struct EventReader {
     found: Findings,
     report: Option<Report>,
     ended: bool,
+    /// Whether an event has come that is more than the beginning of a message.
+    content: bool,
 }
 
 /// The fields of an event that matter.
@@ -120,9 +122,14 @@ struct Message<'a> {
 /// they pass without being parsed.
 const UNREAD: [&[u8]; 2] = [b"{\"type\":\"content_block_", b"{\"type\":\"ping\""];
 
+/// How the events begin that come before the content of a message.
+const PREAMBLE: [&[u8]; 3] =
+    [b"{\"type\":\"message_start\"", b"{\"type\":\"ping\"", b"{\"type\":\"content_block_start\""];
+
 impl EventReader {
     fn event(&mut self, data: &[u8]) {
         self.found.events += 1;
+        self.content = self.content || !PREAMBLE.iter().any(|begin| data.starts_with(begin));
         if UNREAD.iter().any(|begin| data.starts_with(begin)) {
             return;
         }
@@ -171,6 +178,10 @@ impl AnswerReader for EventReader {
         });
         self.lines = lines;
         if self.ended { Seen::End } else { Seen::More }
+    }
+
+    fn opening(&self) -> Opening {
+        opening(self.found.error, self.content)
     }
 
     fn finish(&mut self) -> Findings {

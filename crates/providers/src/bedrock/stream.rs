@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use byok_domain::usage::ServiceTier;
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Opening, Seen, Usage};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::classify::of_exception;
 use super::frames::{Frame, Frames, Kind};
 use super::usage::{self, Tally};
+use crate::sse::opening;
 
 /// The events of `ConverseStream`, or of `InvokeModelWithResponseStream`: their names tell which.
 #[derive(Default)]
@@ -47,6 +48,10 @@ impl AnswerReader for Stream {
         let before = state.ended;
         self.frames.push(chunk, |frame| state.frame(frame));
         if state.ended && !before { Seen::End } else { Seen::More }
+    }
+
+    fn opening(&self) -> Opening {
+        opening(self.state.error, self.state.events > 0 || self.state.ended)
     }
 
     fn finish(&mut self) -> Findings {

@@ -1,6 +1,6 @@
 //! Reads usage and errors from Cohere's answers as they pass. They never name the model.
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Opening, Seen};
 use http::{Method, StatusCode};
 use memchr::memmem;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::usage::usage;
 use crate::json_fields::JsonFields;
 use crate::media_type::MediaType;
 use crate::provider::Route;
-use crate::sse::{Lines, data};
+use crate::sse::{Lines, data, opening};
 
 pub(super) fn reader(route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
     // Looking at a stored object repeats what was counted when it was made.
@@ -23,6 +23,7 @@ pub(super) fn reader(route: &Route, media: MediaType) -> Box<dyn AnswerReader> {
             lenient: !route.known,
             lines: Lines::default(),
             found: Findings::default(),
+            content: false,
         });
     }
     Box::new(DocumentReader { fields: JsonFields::new(&FIELDS), makes: route.makes, counts })
@@ -86,6 +87,8 @@ struct EventReader {
     lenient: bool,
     lines: Lines,
     found: Findings,
+    /// Whether an event has come that is more than the beginning of an answer.
+    content: bool,
 }
 
 /// The fields of an event that matter, in either version.
@@ -129,6 +132,7 @@ impl EventReader {
     fn event(&mut self, event: &[u8]) {
         self.found.events += 1;
         let has = |needle: &[u8]| memmem::find(event, needle).is_some();
+        self.content = self.content || !has(b"-start\"");
         // Most events carry a token and nothing else: they are told apart without being parsed.
         if (has(b"\"type\"") || has(b"\"event_type\"")) && !has(b"-end\"") {
             return;
@@ -167,6 +171,10 @@ impl AnswerReader for EventReader {
         lines.push(chunk, |line| self.line(line));
         self.lines = lines;
         if self.found.complete { Seen::End } else { Seen::More }
+    }
+
+    fn opening(&self) -> Opening {
+        opening(self.found.error, self.content)
     }
 
     fn finish(&mut self) -> Findings {

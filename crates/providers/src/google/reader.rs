@@ -1,6 +1,6 @@
 //! Reads usage, model, errors and the end from Google's answers as they pass.
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Opening, Seen, Usage};
 use http::{Method, StatusCode};
 use memchr::memchr2;
 use serde::de::IgnoredAny;
@@ -10,6 +10,7 @@ use super::routes;
 use super::usage::Report;
 use crate::json_paths::{Found, JsonPaths};
 use crate::provider::{AnswerShape, Route};
+use crate::sse::opening;
 use crate::unread::Unread;
 
 pub(super) fn reader(route: &Route, events: bool) -> Box<dyn AnswerReader> {
@@ -257,6 +258,10 @@ impl AnswerReader for ContentReader {
         // The end is the end of the body: a candidate that ended may be followed by others, and by
         // the last word on usage.
         Seen::More
+    }
+
+    fn opening(&self) -> Opening {
+        opening(self.seen.error, self.seen.begun != 0 || self.seen.documents > 0)
     }
 
     fn finish(&mut self) -> Findings {

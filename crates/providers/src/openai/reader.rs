@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use byok_domain::{AnswerReader, ErrorClass, Findings, Seen, Usage};
+use byok_domain::{AnswerReader, ErrorClass, Findings, Opening, Seen, Usage};
 use http::{Method, StatusCode};
 use memchr::memmem;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::classify::classify;
 use crate::json_fields::JsonFields;
 use crate::provider::{AnswerShape, Route};
-use crate::sse::{Lines, data};
+use crate::sse::{Lines, data, opening};
 use crate::unread::Unread;
 use crate::wire_usage::{add_tools, audio_seconds, openai_usage, service_tier, told_cost};
 
@@ -143,6 +143,8 @@ struct EventReader {
     ended: bool,
     /// Whether a choice has finished, or the chunk of usage alone has come.
     chat_over: bool,
+    /// Whether an event has come that is more than the beginning of an answer.
+    content: bool,
 }
 
 /// Whether a choice ends in this chunk, however its JSON is spaced.
@@ -214,13 +216,33 @@ const LAST_EVENTS: [&str; 11] = [
     "conversation.response.error",
 ];
 
+/// How the events of the responses API begin that come before its content.
+const PREAMBLE: [&[u8]; 5] = [
+    b"\"response.created\"",
+    b"\"response.queued\"",
+    b"\"response.in_progress\"",
+    b"\"response.output_item.added\"",
+    b"\"response.content_part.added\"",
+];
+
 impl EventReader {
+    /// Whether an event says no more than that an answer begins.
+    fn is_preamble(&self, data: &[u8]) -> bool {
+        let has = |needle: &[u8]| memmem::find(data, needle).is_some();
+        if self.chat {
+            let empty = has(b"\"content\":\"\"") || has(b"\"content\":null");
+            return empty && has(b"\"role\"") && !has(b"\"tool_calls\"");
+        }
+        PREAMBLE.iter().any(|kind| has(kind))
+    }
+
     fn event(&mut self, data: &[u8]) {
         if data == b"[DONE]" {
             self.ended = true;
             return;
         }
         self.found.events += 1;
+        self.content = self.content || !self.is_preamble(data);
         if self.chat {
             self.chat_over |= finishes(data);
         }
@@ -308,6 +330,10 @@ impl AnswerReader for EventReader {
         });
         self.lines = lines;
         if self.ended { Seen::End } else { Seen::More }
+    }
+
+    fn opening(&self) -> Opening {
+        opening(self.found.error, self.content)
     }
 
     fn finish(&mut self) -> Findings {
