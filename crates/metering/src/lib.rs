@@ -7,12 +7,14 @@
 //! In reading order: [`meter`] prices a call and [`tap`] relays its answer; [`journal`] is where a
 //! record is durable first, one of the [`Lanes`]; [`usage_log`] is the port to where it ends up,
 //! [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read;
-//! [`credit_ledger`] is the port to where credits are set aside.
+//! [`credit_ledger`] is the port to where credits are set aside, [`limit_counters`] the one to where
+//! calls on credits are counted.
 
 mod bell;
 pub mod credit_ledger;
 pub mod journal;
 mod lanes;
+pub mod limit_counters;
 pub mod meter;
 pub mod roll_up;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub mod writer;
 pub use credit_ledger::{CreditLedger, Held, Hold, LedgerError};
 pub use journal::{Durability, Journal, JournalError, JournalFull, JournalId, Receipt};
 pub use lanes::{Lanes, Writers};
+pub use limit_counters::{LimitCounters, MemoryCounters};
 pub use meter::Meter;
 pub use roll_up::{RollUp, RollUpKey, RollUps};
 pub use usage_log::{Applied, UsageLog, UsageLogError};

@@ -1,5 +1,7 @@
 //! Turns what an answer told into a priced record, and puts it into the journal.
 
+mod on_credits;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +12,7 @@ use byok_domain::{CallRecord, ErrorClass, Findings, PicoUsd, Usage};
 use crate::journal::{JournalFull, Receipt};
 use crate::lanes::Lanes;
 use crate::tally::Tally;
+pub use on_credits::OnCredits;
 
 /// Prices calls and journals them.
 pub struct Meter {
@@ -66,7 +69,8 @@ impl Meter {
     /// Begins a call. From here on it leaves exactly one record, however it ends.
     pub fn open(self: &Arc<Self>, record: CallRecord, context: CallContext) -> OpenCall {
         self.tally.began();
-        OpenCall { meter: Arc::clone(self), record: Some(Box::new(record)), context }
+        let record = Some(Box::new(record));
+        OpenCall { meter: Arc::clone(self), record, context, credits: None }
     }
 
     /// What this meter prices with.
@@ -112,12 +116,18 @@ pub struct OpenCall {
     meter: Arc<Meter>,
     record: Option<Box<CallRecord>>,
     context: CallContext,
+    credits: Option<Box<OnCredits>>,
 }
 
 impl OpenCall {
     /// The record so far; `None` once closed.
     pub fn record_mut(&mut self) -> Option<&mut CallRecord> {
         self.record.as_deref_mut()
+    }
+
+    /// Notes that credits pay for what comes now.
+    pub fn on_credits(&mut self, credits: OnCredits) {
+        self.credits = Some(Box::new(credits));
     }
 
     /// Notes that the answer's first byte is there.
@@ -136,6 +146,9 @@ impl OpenCall {
         self.fill_usage(&mut record, findings);
         if record.model.is_none() {
             record.model = findings.model.as_deref().map(Arc::from);
+        }
+        if let Some(credits) = self.credits.take() {
+            credits.charge(&mut record);
         }
         tracing::debug!(
             id = %record.id, project = %record.project, provider = %record.provider,
@@ -167,7 +180,7 @@ impl OpenCall {
             // Known from the request alone, and worth keeping only where it is what is billed.
             price(&presumed, record);
             record.usage = record.cost.map(|_| presumed);
-        } else if broke_off(record.error) && findings.events > 0 {
+        } else if broke_off(record.error) && (findings.events > 0 || self.credits.is_some()) {
             let usage = Usage {
                 input: self.context.request_bytes / 4,
                 output: findings.events,
