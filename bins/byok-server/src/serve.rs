@@ -10,8 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use byok_api::{Api, AppState, Calls, OwnAddress, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
-use byok_gateway::{Gateway, GatewayConfig, System, WatchedUsageLog};
-use byok_metering::{Durability, JournalError, JournalId, Lanes, Meter, UsageLog, Writers};
+use byok_gateway::{Ambient, Gateway, GatewayConfig, System, WatchedUsageLog};
+use byok_metering::{
+    Durability, JournalError, JournalId, Lanes, MemoryCounters, Meter, UsageLog, Writers,
+};
 use byok_net::{
     EgressPolicy, Incoming, Server, ServerConfig, TimedBody, Timeouts, Upstream, service_fn,
 };
@@ -23,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::deliveries::{Deliveries, courier};
 use crate::{Failure, Outcome, certificate, logging, probe, process, resealing};
-use byok_store::Installation;
+use byok_store::{Installation, Ledger};
 
 /// How long a caller may fall silent in the middle of its request.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
@@ -124,6 +126,10 @@ fn start(
     };
     let base_urls =
         upstreams.base_urls.into_iter().map(|(provider, url)| (provider.to_owned(), url)).collect();
+    let ledger = {
+        let ambient = Arc::clone(&ambient);
+        Ledger::start(installation.store.clone(), control.handle(), move || ambient.now())
+    };
     let gateway = Arc::new(Gateway::new(GatewayConfig {
         directory: Arc::new(installation.store.clone()),
         keyring: Arc::clone(&installation.keyring),
@@ -132,6 +138,8 @@ fn start(
         upstream: Upstream::new(egress.clone(), timeouts)?,
         egress: egress.clone(),
         meter: Arc::new(Meter::new(Arc::clone(&journals), PriceBook::new(prices))),
+        ledger: Arc::new(ledger),
+        counters: Arc::new(MemoryCounters::default()),
         ambient: ambient.clone(),
         base_urls,
         max_body: http.max_body,

@@ -9,13 +9,15 @@ mod envelope;
 mod errors;
 mod own_address;
 mod path;
+mod payment;
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
 use byok_domain::credential::{ApiKeyKind, Caller, Permission};
-use byok_domain::{ProjectId, RefId, RequestId, Timestamp};
+use byok_domain::routing::FallbackReason;
+use byok_domain::{KeySource, ProjectId, RefId, RequestId, Timestamp};
 use byok_gateway::{Answer, Call, CallBody, Continued, Gateway, Here, collect, split_ticket};
 use byok_providers::{BodyKind, Provider, Route};
 use bytes::Bytes;
@@ -33,6 +35,7 @@ use crate::error::{ApiError, Code};
 use crate::state::AppState;
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-byo-provider");
+const FALLBACK: HeaderName = HeaderName::from_static("x-byo-fallback");
 const KEY_SOURCE: HeaderName = HeaderName::from_static("x-byo-key-source");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -320,18 +323,26 @@ fn agree(implied: Option<RefId>, named: Option<RefId>) -> Result<RefId, ApiError
 
 /// The provider's own answer, with our headers beside it.
 fn drop_in_answer(answer: Answer) -> Response<CallBodyOut> {
-    let Answer { provider, source, status, headers, body, .. } = answer;
+    let Answer { provider, source, fallback, status, headers, body, .. } = answer;
     let mut response = Response::new(CallBodyOut::Relayed(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    mark(response.headers_mut(), provider, source.as_str());
+    mark(response.headers_mut(), provider, source, fallback);
     response
 }
 
-/// Says who answered and who paid.
-fn mark(headers: &mut HeaderMap, provider: &'static str, source: &'static str) {
+/// Says who answered, who paid, and why it was not the customer's own key.
+fn mark(
+    headers: &mut HeaderMap,
+    provider: &'static str,
+    source: KeySource,
+    fallback: Option<FallbackReason>,
+) {
     headers.insert(PROVIDER, HeaderValue::from_static(provider));
-    headers.insert(KEY_SOURCE, HeaderValue::from_static(source));
+    headers.insert(KEY_SOURCE, HeaderValue::from_static(source.as_str()));
+    if let Some(why) = fallback {
+        headers.insert(FALLBACK, HeaderValue::from_static(why.as_str()));
+    }
 }
 
 fn finish(headers: &mut HeaderMap, id: RequestId) {

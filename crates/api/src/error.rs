@@ -109,6 +109,7 @@ pub struct ApiError {
     data: Option<Box<Value>>,
     retry_after: Option<u32>,
     allow: Option<String>,
+    headers: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -135,6 +136,7 @@ impl ApiError {
             data: None,
             retry_after: None,
             allow: None,
+            headers: Vec::new(),
             cause: None,
         }
     }
@@ -202,6 +204,15 @@ impl ApiError {
         self
     }
 
+    /// Adds headers, by their names in small letters.
+    pub fn with_headers(
+        mut self,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// Keeps what was behind it, for the log only.
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
@@ -249,6 +260,11 @@ impl ApiError {
         }
         if let Some(Ok(methods)) = self.allow.map(HeaderValue::try_from) {
             headers.insert(ALLOW, methods);
+        }
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
         }
         response
     }

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use byok_domain::routing::FallbackReason;
 use byok_domain::{ErrorClass, KeySource, RequestId};
 use byok_metering::meter::Summary;
 use byok_metering::tap::{Tap, TapError};
@@ -26,6 +27,8 @@ pub struct Answer {
     pub provider: &'static str,
     /// Who paid.
     pub source: KeySource,
+    /// Why credits paid, although the customer's own key goes first.
+    pub fallback: Option<FallbackReason>,
     /// The provider's status.
     pub status: StatusCode,
     /// The provider's headers, as far as they are passed on.

@@ -1,6 +1,10 @@
 //! What can go wrong with a call before the provider has answered, by who can mend it.
 
-use byok_domain::ProviderId;
+use std::sync::Arc;
+
+use byok_domain::limits::Reached;
+use byok_domain::{ErrorClass, ProviderId, routing};
+use byok_metering::LedgerError;
 use byok_net::SendError;
 use byok_vault::VaultError;
 use thiserror::Error;
@@ -27,6 +31,18 @@ pub enum CallError {
     /// The customer has no key for the provider.
     #[error("no {0} key is connected for this refId")]
     KeyNotConnected(ProviderId),
+    /// Nobody pays.
+    #[error("nobody pays for the call")]
+    NotPaid(Box<NotPaid>),
+    /// Credits would pay, and the model (or the operation, if it has none) has no price.
+    #[error("what the call costs is not known")]
+    Unpriced(Option<Arc<str>>),
+    /// Credits would pay, and the customer's plan does not allow that now.
+    #[error("a limit of the customer's plan is reached")]
+    Limited(Reached),
+    /// Credits would pay, and cannot be set aside now.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// The object belongs to another customer.
     #[error("the {0} does not exist")]
     NoObject(&'static str),
@@ -78,4 +94,37 @@ pub enum CallError {
     /// The directory cannot be read and nothing was known.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+}
+
+/// Why nobody pays for a call, and what its reader wants to know to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPaid {
+    /// Why.
+    pub why: routing::Refusal,
+    /// The provider that was to be called.
+    pub provider: ProviderId,
+    /// Whether only the customer's own keys may pay.
+    pub byok_only: bool,
+    /// Whether the customer has credits that could pay at this provider.
+    pub has_credits: bool,
+    /// The providers that the customer has connected keys for.
+    pub providers: Vec<ProviderId>,
+    /// How the customer's own key failed, if it was tried.
+    pub failed: Option<ErrorClass>,
+}
+
+impl CallError {
+    /// The status that a call which was tried is recorded with when it ends in this refusal.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::NotPaid(not_paid) if not_paid.why == routing::Refusal::ByokNotInPlan => 403,
+            Self::NotPaid(_) => 402,
+            Self::Limited(_) => 429,
+            Self::BodyTooLarge => 413,
+            Self::Payload(_) | Self::Path | Self::RequestBody => 400,
+            Self::Vault(_) => 500,
+            Self::Blocked => 502,
+            _ => 503,
+        }
+    }
 }

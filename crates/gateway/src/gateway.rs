@@ -11,7 +11,7 @@ use byok_domain::{
     ApiKeyId, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
     RequestId, Timestamp, routing,
 };
-use byok_metering::Meter;
+use byok_metering::{CreditLedger, LimitCounters, Meter};
 use byok_net::{Base, EgressPolicy, TrustedUrl, Upstream};
 use byok_providers::{Plane, Provider};
 use byok_vault::{
@@ -19,6 +19,7 @@ use byok_vault::{
 };
 
 use crate::ambient::Ambient;
+use crate::circuits::Circuits;
 use crate::directory::{CustomerSnapshot, Directory, DirectoryError, PlatformKey, StoredKey};
 use crate::error::{AuthError, CallError};
 use crate::key_limits::{KeyLimits, LimitsByKey};
@@ -41,6 +42,10 @@ pub struct GatewayConfig {
     pub egress: EgressPolicy,
     /// Prices and records calls.
     pub meter: Arc<Meter>,
+    /// Where credits are set aside.
+    pub ledger: Arc<dyn CreditLedger>,
+    /// Where calls on credits are counted.
+    pub counters: Arc<dyn LimitCounters>,
     /// Time and randomness.
     pub ambient: Arc<dyn Ambient>,
     /// Base URLs that replace a provider's public one, by provider id.
@@ -60,6 +65,8 @@ pub struct Gateway {
     pub(crate) upstream: Upstream,
     pub(crate) egress: EgressPolicy,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) ledger: Arc<dyn CreditLedger>,
+    pub(crate) counters: Arc<dyn LimitCounters>,
     pub(crate) ambient: Arc<dyn Ambient>,
     /// The id of each provider, in the order of the registry, and where all its calls go if the
     /// operator says so, or if there is but one address.
@@ -72,6 +79,7 @@ pub struct Gateway {
     customers: Remembered<(ProjectId, RefId), Arc<CustomerSnapshot>>,
     pub(crate) made: MadeObjects,
     pub(crate) limits: LimitsByKey,
+    pub(crate) circuits: Circuits,
 }
 
 /// A project, its data key open.
@@ -153,6 +161,8 @@ impl Gateway {
             upstream: config.upstream,
             egress: config.egress,
             meter: config.meter,
+            ledger: config.ledger,
+            counters: config.counters,
             ambient: config.ambient,
             bases,
             max_body: config.max_body,
@@ -163,6 +173,7 @@ impl Gateway {
             customers: Remembered::new(200_000),
             made: MadeObjects::new(),
             limits: LimitsByKey::new(),
+            circuits: Circuits::new(),
         })
     }
 
@@ -272,6 +283,9 @@ impl Gateway {
         let base = self.base(provider, &stored.project, &stored.config, Plane::Runtime);
         if base.is_none() {
             tracing::warn!(key = %stored.id, "the key's baseUrl is not allowed any more");
+        }
+        if let Some(open) = stored.circuit {
+            self.circuits.reopen(&stored.project, &stored.id, open);
         }
         UsableKey { stored, base }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use byok_domain::call::QuotaWarning;
+use byok_domain::time::HOUR_MS;
 use byok_domain::{ProjectId, ProviderKeyId, Timestamp};
 use byok_providers::{RateLimit, rate_limits};
 use http::HeaderMap;
@@ -18,29 +20,55 @@ pub struct KeyLimits {
     pub limits: Vec<RateLimit>,
 }
 
+type Key = (ProjectId, ProviderKeyId);
+
 /// Limits by key, as far as answers passed through this process.
-pub(crate) struct LimitsByKey(moka::sync::Cache<(ProjectId, ProviderKeyId), Arc<KeyLimits>>);
+pub(crate) struct LimitsByKey {
+    told: moka::sync::Cache<Key, Arc<KeyLimits>>,
+    /// When it was last warned of a key's limits.
+    warned: moka::sync::Cache<Key, Timestamp>,
+}
 
 impl LimitsByKey {
     pub(crate) fn new() -> Self {
-        Self(moka::sync::Cache::new(MOST))
+        Self { told: moka::sync::Cache::new(MOST), warned: moka::sync::Cache::new(MOST) }
     }
 
-    /// Takes note of an answer's headers; most answers of some providers tell nothing.
+    /// Takes note of an answer's headers; most answers of some providers tell nothing. Returns the
+    /// limit of which the least is left, if that is little.
     pub(crate) fn note(
         &self,
         project: &ProjectId,
         key: &ProviderKeyId,
         headers: &HeaderMap,
         at: Timestamp,
-    ) {
+    ) -> Option<QuotaWarning> {
         let limits = rate_limits(headers, at);
-        if !limits.is_empty() {
-            self.0.insert((project.clone(), key.clone()), Arc::new(KeyLimits { at, limits }));
+        if limits.is_empty() {
+            return None;
         }
+        let warning = limits
+            .iter()
+            .filter_map(|l| QuotaWarning::of(&l.kind, l.limit, l.remaining, l.reset_at))
+            .min_by_key(|warning| {
+                u128::from(warning.remaining) * 1_000 / u128::from(warning.limit)
+            });
+        self.told.insert((project.clone(), key.clone()), Arc::new(KeyLimits { at, limits }));
+        warning
+    }
+
+    /// Whether it is to be warned of a key now: once in an hour.
+    pub(crate) fn warns(&self, project: &ProjectId, key: &ProviderKeyId, at: Timestamp) -> bool {
+        let place = (project.clone(), key.clone());
+        let before = self.warned.get(&place);
+        let due = before.is_none_or(|before| at.as_millis() >= before.as_millis() + HOUR_MS);
+        if due {
+            self.warned.insert(place, at);
+        }
+        due
     }
 
     pub(crate) fn of(&self, project: &ProjectId, key: &ProviderKeyId) -> Option<Arc<KeyLimits>> {
-        self.0.get(&(project.clone(), key.clone()))
+        self.told.get(&(project.clone(), key.clone()))
     }
 }

@@ -9,18 +9,26 @@
 mod ambient;
 mod answer;
 mod answering;
+mod attempt;
 mod call;
+mod circuits;
+mod credits;
 pub mod directory;
 mod drain;
 mod error;
 mod explain;
 mod gateway;
 mod headers;
+mod judging;
 mod key_limits;
+mod lent_body;
 mod made_objects;
 mod masking;
 pub mod multipart;
 mod named_objects;
+mod opening;
+mod outgoing;
+mod payers;
 mod prefixed;
 mod query;
 mod readdressing;
@@ -40,7 +48,7 @@ pub use directory::{
     CustomerSnapshot, Directory, DirectoryError, ObjectOwner, PlatformKey, ProjectSnapshot,
     StoredKey,
 };
-pub use error::{AuthError, CallError};
+pub use error::{AuthError, CallError, NotPaid};
 pub use gateway::{Gateway, GatewayConfig, Project};
 pub use key_limits::KeyLimits;
 pub use prefixed::Prefixed;

@@ -52,6 +52,42 @@ pub struct Here {
     pub project_base: String,
 }
 
+/// A call without its body.
+pub(crate) struct CallHead {
+    pub(crate) id: RequestId,
+    pub(crate) at: Timestamp,
+    pub(crate) started: Instant,
+    pub(crate) project: ProjectId,
+    pub(crate) ref_id: RefId,
+    pub(crate) provider: &'static dyn Provider,
+    pub(crate) route: Route,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) continues: Option<Continued>,
+    pub(crate) here: Option<Here>,
+}
+
+impl<B> Call<B> {
+    pub(crate) fn split(self) -> (CallHead, CallBody<B>) {
+        let Self { id, at, started, project, ref_id, provider, route, query, headers, .. } = self;
+        let Self { body, continues, here, .. } = self;
+        let head = CallHead {
+            id,
+            at,
+            started,
+            project,
+            ref_id,
+            provider,
+            route,
+            query,
+            headers,
+            continues,
+            here,
+        };
+        (head, body)
+    }
+}
+
 /// A request's body, as far as it has been read.
 pub enum CallBody<B> {
     /// A whole JSON payload.

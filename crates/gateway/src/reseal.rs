@@ -2,7 +2,7 @@
 
 use byok_vault::{Binding, Purpose};
 
-use crate::call::open;
+use crate::attempt::open;
 use crate::directory::StoredKey;
 use crate::error::CallError;
 use crate::gateway::Gateway;

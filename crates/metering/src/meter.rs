@@ -130,6 +130,11 @@ impl OpenCall {
         self.credits = Some(Box::new(credits));
     }
 
+    /// Notes the region of the host that the call goes to now.
+    pub fn goes_to(&mut self, region: HostRegion) {
+        self.context.region = region;
+    }
+
     /// Notes that the answer's first byte is there.
     pub fn first_byte(&mut self) {
         let elapsed = millis(self.context.started);

@@ -140,8 +140,9 @@ fn unreadable(error: &serde_json::Error) -> ApiError {
 
 /// The answer in its envelope; a stream, and what is no JSON, goes out as it is.
 pub(super) fn answer(answer: Answer) -> Response<CallBodyOut> {
-    let Answer { id, provider, source, status, mut headers, is_json, refusal, body } = answer;
-    mark(&mut headers, provider, source.as_str());
+    let Answer { id, provider, source, fallback, status, mut headers, is_json, refusal, body } =
+        answer;
+    mark(&mut headers, provider, source, fallback);
     let encoded = headers.contains_key(CONTENT_ENCODING);
     if refusal.is_none() && (!is_json || encoded) {
         let mut response = Response::new(CallBodyOut::Relayed(body));
@@ -158,6 +159,9 @@ pub(super) fn answer(answer: Answer) -> Response<CallBodyOut> {
         status.as_u16(),
         source.as_str(),
     );
+    if let Some(why) = fallback {
+        head.push_str(&format!(r#""fallback":"{}","#, why.as_str()));
+    }
     let mut body = body;
     if let Some(refusal) = refusal {
         let explanation = serde_json::Value::from(refusal.explanation);

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value};
 
-use super::CallBodyOut;
+use super::{CallBodyOut, payment};
 use crate::error::{ApiError, Code};
 
 /// What a call's failure is to its caller.
@@ -17,6 +17,13 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
         CallError::NoProject => return ApiError::not_found("project"),
         CallError::NoObject(kind) => return ApiError::not_found(kind),
         CallError::BodyTooLarge => return too_large(limit),
+        CallError::NotPaid(not_paid) => return payment::not_paid(not_paid),
+        CallError::Limited(reached) => return payment::limited(reached),
+        CallError::Unpriced(model) => return payment::unpriced(model.as_deref()),
+        CallError::Ledger(_) => (
+            Code::Unavailable,
+            "Credits cannot be set aside at the moment; try again shortly.".to_owned(),
+        ),
         CallError::KeyNotConnected(provider) => (
             Code::KeyNotConnected,
             format!(

@@ -19,11 +19,11 @@ use byok_api::calls::Calls;
 use byok_api::{Api, AppState, Rate, Services, UsageTail};
 use byok_domain::pricing::{PriceBook, PriceTable};
 use byok_domain::{ProviderConfig, Timestamp};
-use byok_gateway::{Gateway, GatewayConfig};
-use byok_metering::{Durability, JournalId, Lanes, Meter, UsageLog, Writers};
+use byok_gateway::{Ambient, Gateway, GatewayConfig, WatchedUsageLog};
+use byok_metering::{Durability, JournalId, Lanes, MemoryCounters, Meter, UsageLog, Writers};
 use byok_net::{EgressPolicy, IpNet, PeerAddr, Timeouts, TrustedUrl, Upstream};
 use byok_providers::Plane;
-use byok_store::{Database, Store};
+use byok_store::{Database, Ledger, Store};
 use byok_testkit::fake_provider::FakeProvider;
 use byok_vault::{AdminToken, AuditKey, Keyring, TokenHasher};
 use byok_webhooks::Courier;
@@ -117,14 +117,14 @@ impl Rig {
         });
         let journal = Arc::new(journal.expect("a journal"));
         let runtime = tokio::runtime::Handle::current();
-        let log: Arc<dyn UsageLog> = Arc::new(store.clone());
-        let writer = Writers::start(&journal, &log, &runtime).expect("a writer");
         let meter = Meter::new(journal.clone(), PriceBook::new(PriceTable::default()));
 
         let hex = "1f2e3d4c5b6a798897a6b5c4d3e2f1001122334455667788aabbccddeeff0011";
         let keyring = Arc::new(Keyring::parse("ENCRYPTION_KEY", hex).expect("a keyring"));
         let clock = Clock::at(Timestamp::from_millis(1_800_000_000_000));
         let hasher = Arc::new(TokenHasher::new([3; 32]));
+        let time = clock.clone();
+        let ledger = Ledger::start(store.clone(), &runtime, move || time.now());
         let gateway = Arc::new(
             Gateway::new(GatewayConfig {
                 directory: Arc::new(store.clone()),
@@ -134,12 +134,17 @@ impl Rig {
                 upstream,
                 egress: egress.clone(),
                 meter: Arc::new(meter),
+                ledger: Arc::new(ledger),
+                counters: Arc::new(MemoryCounters::default()),
                 ambient: Arc::new(clock.clone()),
                 base_urls: bases.collect(),
                 max_body: 1 << 20,
             })
             .expect("a gateway"),
         );
+        let log = WatchedUsageLog::new(store.clone(), gateway.clone());
+        let log: Arc<dyn UsageLog> = Arc::new(log);
+        let writer = Writers::start(&journal, &log, &runtime).expect("a writer");
         let panics = Arc::new(AtomicBool::new(false));
         let rate = |burst| Rate {
             burst: NonZeroU32::new(burst).expect("a burst"),

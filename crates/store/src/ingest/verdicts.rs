@@ -26,7 +26,7 @@ pub(super) async fn record(
 ) -> Result<Vec<ChangedKey>, StoreError> {
     let mut latest: BTreeMap<&ProviderKeyId, (KeyStatus, &CallRecord)> = BTreeMap::new();
     for call in batch.iter() {
-        if let (Some(key), Some(status)) = (&call.key, told_by(call)) {
+        for (key, status) in told_by(call) {
             let told = latest.entry(key).or_insert((status, call));
             // The call that began last tells most of the key as it is now.
             if call.id >= told.1.id {
@@ -64,13 +64,17 @@ pub(super) async fn record(
     Ok(changed)
 }
 
-/// What a call tells of its key; most failures tell nothing.
-fn told_by(call: &CallRecord) -> Option<KeyStatus> {
-    match call.error {
+/// What a call tells of its key, and of those that were tried before; most failures tell nothing.
+fn told_by(call: &CallRecord) -> impl Iterator<Item = (&ProviderKeyId, KeyStatus)> {
+    let verdict = |error| match error {
         Some(ErrorClass::KeyRejected) => Some(KeyStatus::Invalid),
         None => Some(KeyStatus::Valid),
         Some(_) => None,
-    }
+    };
+    let attempts = call.aftermath.attempts.iter();
+    let before = attempts.map(|attempt| (attempt.key.as_ref(), Some(attempt.class)));
+    let all = before.chain([(call.key.as_ref(), call.error)]);
+    all.filter_map(move |(key, error)| Some((key?, verdict(error)?)))
 }
 
 /// The rows among `ids` whose status is not what was told: seldom any.

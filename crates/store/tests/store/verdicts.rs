@@ -1,6 +1,7 @@
 //! What calls tell of the keys they were made with.
 
 use byok_domain::audit::{Action, ActorType};
+use byok_domain::call::Attempt;
 use byok_domain::{CallRecord, ErrorClass, KeySource, KeyStatus, ProjectId, ProviderKeyId};
 use byok_store::{AuditFilter, ConnectKey, Verdict};
 
@@ -46,6 +47,30 @@ async fn a_rejected_key_turns_invalid_and_a_success_turns_it_back() {
     assert_eq!((entry.actor_type, entry.target_id.as_str()), (ActorType::System, "pk_1"));
     assert_eq!(entry.created_at, at(10));
     assert_eq!(rig.store.verify_audit(None).await.unwrap().first_bad, None);
+}
+
+#[tokio::test]
+async fn a_key_that_was_rejected_before_another_attempt_turns_invalid_too() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    rig.connect(&project, key("pk_1", "customer")).await;
+    let attempt = |class| Attempt {
+        key: Some(ProviderKeyId::new("pk_1")),
+        source: KeySource::Byok,
+        class,
+        status: 401,
+    };
+    for (millis, class, told) in [
+        (10, ErrorClass::ProviderDown, KeyStatus::Valid),
+        (11, ErrorClass::QuotaExhausted, KeyStatus::Valid),
+        (12, ErrorClass::KeyRejected, KeyStatus::Invalid),
+    ] {
+        let mut fallen_back = call(&project, "customer", millis);
+        (fallen_back.key, fallen_back.source) = (None, KeySource::Credits);
+        fallen_back.aftermath.attempts = vec![attempt(class)];
+        rig.apply(&[fallen_back]).await;
+        assert_eq!(status(&rig, &project, "pk_1").await, told, "{class:?}");
+    }
 }
 
 #[tokio::test]

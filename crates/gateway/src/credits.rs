@@ -1,0 +1,174 @@
+//! What has to be settled before credits pay for an attempt: its price, a place among the
+//! customer's calls, and the credits themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use byok_domain::credits::{Asked, estimate};
+use byok_domain::limits::{Limits, Remaining};
+use byok_domain::routing::FallbackReason;
+use byok_domain::tiers::Tier;
+use byok_domain::{Credits, ProviderId, RequestId, Timestamp};
+use byok_metering::limit_counters::Slot;
+use byok_metering::meter::OnCredits;
+use byok_metering::{CreditLedger, Held, Hold, LedgerError};
+use byok_net::Base;
+use byok_providers::{Plane, Route};
+use byok_vault::{Binding, ProviderSecret, Purpose};
+use http::Method;
+
+use crate::directory::PlatformKey;
+use crate::error::CallError;
+use crate::gateway::{Gateway, Project};
+use crate::outgoing::Outgoing;
+use crate::request::CallHead;
+
+/// How long credits stay set aside for a call that is never heard of again.
+const DEADLINE: Duration = Duration::from_secs(3600);
+
+/// All that an attempt on credits needs.
+pub(crate) struct Reserved {
+    pub(crate) key: Arc<PlatformKey>,
+    pub(crate) base: Base,
+    /// Why it is not the customer's own key that pays, where that goes first.
+    pub(crate) because: Option<FallbackReason>,
+    /// What is left to the customer in this minute and day.
+    pub(crate) remaining: Remaining,
+    /// For the call's record, until it is there.
+    pub(crate) on_credits: Option<OnCredits>,
+}
+
+impl Reserved {
+    /// Opens the platform's key.
+    ///
+    /// # Errors
+    /// [`CallError::Vault`].
+    pub(crate) fn open(&self, project: &Project) -> Result<ProviderSecret, CallError> {
+        let key = &self.key;
+        let binding = Binding {
+            purpose: Purpose::PlatformKey,
+            project: &key.project,
+            connection: &key.id,
+            ref_id: None,
+            provider: &key.provider,
+            origin: if self.base.is_customers() { self.base.origin() } else { "" },
+            version: key.version,
+        };
+        project.data_key.open(&binding, &key.sealed).map_err(|error| {
+            tracing::error!(key = %key.id, %error, "the platform's key does not open");
+            CallError::Vault(error)
+        })
+    }
+}
+
+impl Gateway {
+    /// Makes an attempt on credits ready; `None` when the customer has none, or the project no
+    /// key for the provider.
+    ///
+    /// # Errors
+    /// When credits cannot pay for the call for another reason.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the one call")]
+    pub(crate) async fn reserve(
+        &self,
+        head: &CallHead,
+        project: &Project,
+        provider: &ProviderId,
+        tier: Option<&Tier>,
+        outgoing: &mut Outgoing,
+        because: Option<FallbackReason>,
+        at: Timestamp,
+    ) -> Result<Option<Reserved>, CallError> {
+        let key = self.platform_key(&head.project, provider).await?;
+        let (Some(key), Some(tier)) = (key, tier) else { return Ok(None) };
+        let base = self.base(head.provider, &head.project, &key.config, Plane::Runtime);
+        let base = base.ok_or(CallError::Blocked)?;
+        outgoing.take_in().await?;
+        let expected = self.expected(&head.route, project, provider, outgoing, at)?;
+        let (ref_id, limits) = (&head.ref_id, Limits::from(tier));
+        let slot = Slot::take(&self.counters, &head.project, ref_id, &limits, at).await;
+        let (slot, remaining) = slot.map_err(CallError::Limited)?;
+        let hold = Hold {
+            project: head.project.clone(),
+            ref_id: ref_id.clone(),
+            request: head.id,
+            estimate: expected,
+            at,
+            deadline: at.plus_millis(i64::try_from(DEADLINE.as_millis()).unwrap_or(i64::MAX)),
+        };
+        let held = match hold_unless_left(Arc::clone(&self.ledger), hold).await {
+            Ok(Held::Amount(held)) => held,
+            Ok(Held::Empty) => return Ok(None),
+            Err(error) => return Err(CallError::Ledger(error)),
+        };
+        let rate = project.routing.credit_rate;
+        let on_credits = Some(OnCredits { rate, held, expected, slot });
+        Ok(Some(Reserved { key, base, because, remaining, on_credits }))
+    }
+
+    /// Gives back what was set aside for a call that will leave no record.
+    pub(crate) async fn give_back(&self, head: &CallHead) {
+        release(&*self.ledger, &head.project, head.id, head.at).await;
+    }
+
+    /// What the call is expected to cost, in credits.
+    fn expected(
+        &self,
+        route: &Route,
+        project: &Project,
+        provider: &ProviderId,
+        outgoing: &Outgoing,
+        at: Timestamp,
+    ) -> Result<Credits, CallError> {
+        if is_free(route) {
+            return Ok(Credits::ZERO);
+        }
+        let unpriced = || CallError::Unpriced(outgoing.model.clone());
+        let model = outgoing.model.as_deref().ok_or_else(unpriced)?;
+        let prices = self
+            .prices()
+            .find_any(Some(&project.overrides), provider.as_str(), &[model], at)
+            .ok_or_else(unpriced)?;
+        let output = outgoing.asked();
+        let asked = Asked {
+            bytes: outgoing.length,
+            max_tokens: output.max_tokens,
+            choices: output.choices,
+        };
+        let cost = estimate(prices, asked).ok_or_else(unpriced)?;
+        Ok(project.routing.credit_rate.credits(cost))
+    }
+}
+
+/// Whether providers ask no money for it.
+fn is_free(route: &Route) -> bool {
+    match route.operation.name {
+        "models" | "models/{id}" => route.method == Method::GET,
+        "messages/count_tokens" | "countTokens" => true,
+        _ => false,
+    }
+}
+
+/// Sets credits aside in a task of its own, so that a caller who leaves meanwhile does not leave
+/// them set aside.
+async fn hold_unless_left(ledger: Arc<dyn CreditLedger>, hold: Hold) -> Result<Held, LedgerError> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let (project, request, at) = (hold.project.clone(), hold.request, hold.at);
+    tokio::spawn(async move {
+        let held = ledger.hold(hold).await;
+        if let Err(Ok(Held::Amount(_))) = tell.send(held) {
+            release(&*ledger, &project, request, at).await;
+        }
+    });
+    told.await.unwrap_or_else(|gone| Err(LedgerError::unavailable(gone)))
+}
+
+async fn release(
+    ledger: &dyn CreditLedger,
+    project: &byok_domain::ProjectId,
+    request: RequestId,
+    at: Timestamp,
+) {
+    if let Err(error) = ledger.release(project, request, at).await {
+        tracing::warn!(%request, %error, "credits stay set aside until their deadline");
+    }
+}
