@@ -18,6 +18,7 @@ mod malformed;
 mod mistral;
 mod openapi;
 mod origins;
+mod payment;
 mod platform_keys;
 mod pricing;
 mod probes;

@@ -1,0 +1,164 @@
+//! Who paid for a call, as its caller is told.
+
+use byok_domain::audit::Actor;
+use byok_domain::routing::{Mode, RoutingChange};
+use byok_domain::{
+    Credits, KeyStatus, ProjectId, ProviderConfig, ProviderId, ProviderKeyId, RefId,
+};
+use byok_gateway::Ambient;
+use byok_store::{By, Grant, NewPlatformKey};
+use byok_vault::{Binding, ProviderSecret, Purpose};
+use serde_json::{Value, json};
+
+use crate::rig::{GOOD_KEY, Rig};
+
+const PLATFORM: &str = "sk-platform-canary-0123456789";
+
+impl Rig {
+    /// Gives project A a platform key for OpenAI, and the customer `c1` credits.
+    async fn sell(&self, credits: u64) {
+        let project = ProjectId::new(self.a.id.as_str());
+        let by = By::new(Actor::system("test"), self.clock.now());
+        let secret = ProviderSecret::parse(PLATFORM.to_owned()).expect("a key");
+        let data_key = self.gateway.project(&project).await.expect("read").expect("there");
+        let provider = ProviderId::new("openai");
+        let key = NewPlatformKey {
+            id: ProviderKeyId::from_random(9),
+            provider: provider.clone(),
+            hint: secret.hint(),
+            config: ProviderConfig::default(),
+            status: KeyStatus::Valid,
+            last_error: None,
+            validated_at: None,
+        };
+        let seal = |id: &ProviderKeyId, version| {
+            let binding = Binding {
+                purpose: Purpose::PlatformKey,
+                project: &project,
+                connection: id,
+                ref_id: None,
+                provider: &provider,
+                origin: "",
+                version,
+            };
+            data_key.data_key.seal(&binding, &secret)
+        };
+        self.store.set_platform_key(&project, key, seal, &by).await.expect("stored");
+        if credits > 0 {
+            let grant = Grant {
+                amount: Credits::new(credits),
+                reason: None,
+                idempotency_key: "once".to_owned(),
+            };
+            let ref_id = RefId::parse("c1").expect("a refId");
+            self.store.grant_credits(&project, &ref_id, &grant, &by).await.expect("granted");
+        }
+        self.gateway.forget_all();
+    }
+
+    async fn mode(&self, mode: Mode) {
+        let project = ProjectId::new(self.a.id.as_str());
+        let by = By::new(Actor::system("test"), self.clock.now());
+        let change = RoutingChange { mode: Some(mode), ..RoutingChange::default() };
+        self.store.update_routing(&project, change, &by).await.expect("changed");
+        self.gateway.forget_all();
+    }
+}
+
+fn payload() -> Value {
+    json!({"model": "gpt-4o-mini", "messages": []})
+}
+
+#[tokio::test]
+async fn a_fallback_is_told_in_headers_envelope_and_log_and_charged() {
+    let rig = Rig::start().await;
+    rig.connect("c1").await;
+    rig.sell(1_000_000).await;
+    rig.provider.accept_only([PLATFORM]);
+
+    let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(reply.header("x-byo-key-source"), Some("credits"));
+    assert_eq!(reply.header("x-byo-fallback"), Some("key_rejected"));
+    assert_eq!(reply.header("x-ratelimit-limit-requests"), Some("100"));
+    let row = rig.row(&reply).await;
+    assert_eq!(
+        (&row["source"], &row["fallbackReason"]),
+        (&json!("credits"), &json!("key_rejected"))
+    );
+    assert_eq!(row["attempts"][0]["errorClass"], "key_rejected", "{row}");
+    let charged = row["creditsCharged"].as_u64().expect("charged");
+    let project = ProjectId::new(rig.a.id.as_str());
+    let left = rig.store.credits(&project, &RefId::parse("c1").expect("a refId")).await;
+    let left = left.expect("read");
+    assert_eq!((left.balance.get(), left.held.get()), (1_000_000 - charged, 0));
+
+    // The record has marked the key invalid: now it is not even tried.
+    let reply = rig.enveloped("openai/chat/completions", "c1", &payload()).await;
+    let told = reply.ok();
+    assert_eq!(
+        (&told["keySource"], &told["fallback"]),
+        (&json!("credits"), &json!("key_rejected"))
+    );
+    assert_eq!(
+        rig.provider.requests().last().and_then(|seen| seen.bearer().map(str::to_owned)),
+        Some(PLATFORM.to_owned())
+    );
+
+    // It works again, and is found out once the customer checks it or credits are gone.
+    rig.provider.accept_only([GOOD_KEY, PLATFORM]);
+    let key = rig.connect("c1").await;
+    assert_eq!(key["status"], "valid", "{key}");
+    let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
+    assert_eq!(reply.header("x-byo-key-source"), Some("byok"));
+    assert_eq!(reply.header("x-byo-fallback"), None);
+}
+
+#[tokio::test]
+async fn a_402_says_what_there_is_to_pay_with() {
+    let rig = Rig::start().await;
+    rig.connect("c1").await;
+    rig.sell(0).await;
+    rig.provider.accept_only([PLATFORM]);
+    let reply = rig.enveloped("openai/chat/completions", "c1", &payload()).await;
+    let told = reply.refused(402, "insufficient_credits");
+    assert_eq!(told["data"]["byokProviders"], json!(["openai"]));
+    assert_eq!(
+        (&told["data"]["hasByok"], &told["data"]["hasCredits"]),
+        (&json!(true), &json!(false))
+    );
+
+    rig.mode(Mode::ByokOnly).await;
+    let reply = rig.dropped_in("/v1/chat/completions", "c2", &payload()).await;
+    assert_eq!(reply.status, 402);
+    let told = reply.json();
+    assert_eq!(
+        (&told["error"]["code"], &told["data"]["byokOnlyMode"]),
+        (&json!("byok_required"), &json!(true))
+    );
+    assert!(told["data"]["suggestion"].as_str().is_some_and(|text| text.contains("/keys/connect")));
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_422_on_credits() {
+    let rig = Rig::start().await;
+    rig.sell(1_000).await;
+    let unpriced = json!({"model": "nobody-knows", "messages": []});
+    let reply = rig.enveloped("openai/chat/completions", "c1", &unpriced).await;
+    reply.refused(422, "unpriced_model");
+    assert!(rig.provider.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_plans_limit_is_429_with_its_headers() {
+    let rig = Rig::start().await;
+    rig.sell(10_000_000).await;
+    rig.provider.accept_only([PLATFORM]);
+    for _ in 0..100 {
+        assert_eq!(rig.dropped_in("/v1/chat/completions", "c1", &payload()).await.status, 200);
+    }
+    let reply = rig.enveloped("openai/chat/completions", "c1", &payload()).await;
+    reply.refused(429, "rate_limited");
+    assert_eq!(reply.header("retry-after"), Some("60"));
+    assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some("0"));
+}
