@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 pub use byok_domain::FieldError;
 use http::StatusCode;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -108,7 +108,6 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     data: Option<Box<Value>>,
     retry_after: Option<u32>,
-    allow: Option<String>,
     headers: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -135,7 +134,6 @@ impl ApiError {
             errors: Vec::new(),
             data: None,
             retry_after: None,
-            allow: None,
             headers: Vec::new(),
             cause: None,
         }
@@ -200,7 +198,7 @@ impl ApiError {
 
     /// Lists the methods that the route does take, as in an `Allow` header.
     pub fn allowing(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.headers.push(("allow", methods));
         self
     }
 
@@ -257,9 +255,6 @@ impl ApiError {
         }
         if self.code == Code::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(Ok(methods)) = self.allow.map(HeaderValue::try_from) {
-            headers.insert(ALLOW, methods);
         }
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::try_from(value) {

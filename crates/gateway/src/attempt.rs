@@ -180,6 +180,7 @@ impl Payer<'_> {
             base.is_some_and(|base| base.is_customers() && !is_providers(base, provider));
         let Some(record) = call.record_mut() else { return };
         record.source = self.source();
+        record.aftermath.quota = None;
         match self {
             Self::Customer(key) => {
                 record.key = Some(key.stored.id.clone());
@@ -188,7 +189,6 @@ impl Payer<'_> {
             Self::Platform(reserved) => {
                 record.key = None;
                 record.customer_reported = false;
-                record.aftermath.quota = None;
                 record.aftermath.fallback = reserved.because;
                 if let Some(on_credits) = reserved.on_credits.take() {
                     call.on_credits(on_credits);
