@@ -1,13 +1,14 @@
 //! The database schema as a list of changes, one file each, forward only.
 //!
 //! Types are portable: text ids, `bigint` for milliseconds, tokens and picodollars, blobs for
-//! request ids, digests and sealed bytes. What only SQLite can say is in [`sqlite`].
+//! request ids, digests and sealed bytes. What each database says in its own words is in [`dialect`].
 
 #![expect(
     elided_lifetimes_in_paths,
     reason = "the trait elides them, and async_trait takes no other spelling of its method"
 )]
 
+mod dialect;
 mod m0001_projects;
 mod m0002_keyring;
 mod m0003_provider_keys;
@@ -17,7 +18,6 @@ mod m0006_call_prices;
 mod m0007_keys_to_reseal;
 mod m0009_credits;
 mod m0010_webhooks;
-mod sqlite;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};

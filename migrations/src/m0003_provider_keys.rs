@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::sqlite;
+use crate::dialect;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Change;
@@ -65,6 +65,6 @@ impl MigrationTrait for Change {
                 Index::create().col("project_id").col("provider").col("kind").col("object_id"),
             )
             .to_owned();
-        sqlite::create_clustered(manager, &objects).await
+        dialect::create_clustered(manager, &objects).await
     }
 }

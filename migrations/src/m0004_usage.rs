@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::sqlite;
+use crate::dialect;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Change;
@@ -37,7 +37,7 @@ impl MigrationTrait for Change {
             .col(ColumnDef::new("first_byte_ms").big_integer())
             .primary_key(Index::create().col("project_id").col("id"))
             .to_owned();
-        sqlite::create_clustered(manager, &calls).await?;
+        dialect::create_clustered(manager, &calls).await?;
         manager
             .create_index(
                 Index::create()
@@ -84,7 +84,7 @@ impl MigrationTrait for Change {
                     .col("source"),
             )
             .to_owned();
-        sqlite::create_clustered(manager, &hourly).await?;
+        dialect::create_clustered(manager, &hourly).await?;
 
         manager
             .create_table(

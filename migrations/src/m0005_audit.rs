@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::sqlite;
+use crate::dialect;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Change;
@@ -40,7 +40,7 @@ impl MigrationTrait for Change {
                     .to_owned(),
             )
             .await?;
-        sqlite::execute(
+        dialect::execute_each(
             manager,
             &[
                 "CREATE TRIGGER audit_log_is_not_updated BEFORE UPDATE ON audit_log \
@@ -51,6 +51,25 @@ impl MigrationTrait for Change {
                 "CREATE TRIGGER audit_log_is_appended BEFORE INSERT ON audit_log \
                  WHEN NEW.sequence <> (SELECT COALESCE(MAX(sequence), 0) + 1 FROM audit_log) \
                  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+            ],
+            &[
+                "CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$",
+                "CREATE TRIGGER audit_log_is_not_updated BEFORE UPDATE ON audit_log \
+                 FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only()",
+                "CREATE TRIGGER audit_log_is_not_deleted BEFORE DELETE ON audit_log \
+                 FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only()",
+                "CREATE TRIGGER audit_log_is_not_emptied BEFORE TRUNCATE ON audit_log \
+                 FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only()",
+                "CREATE FUNCTION audit_log_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$ \
+                 BEGIN \
+                   IF NEW.sequence <> (SELECT COALESCE(MAX(sequence), 0) + 1 FROM audit_log) THEN \
+                     RAISE EXCEPTION 'the audit log is append-only'; \
+                   END IF; \
+                   RETURN NEW; \
+                 END $$",
+                "CREATE TRIGGER audit_log_is_appended BEFORE INSERT ON audit_log \
+                 FOR EACH ROW EXECUTE FUNCTION audit_log_goes_on()",
             ],
         )
         .await

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::sqlite;
+use crate::dialect;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Change;
@@ -23,7 +23,7 @@ impl MigrationTrait for Change {
                 .await?;
         }
         // Few calls have no price; they are found without reading the others.
-        sqlite::execute(
+        dialect::execute(
             manager,
             &["CREATE INDEX calls_without_price ON calls (project_id, id) \
                 WHERE cost_pico IS NULL AND (total_tokens IS NOT NULL OR usage_detail IS NOT NULL)"],

@@ -62,6 +62,6 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
     serde_json::from_str(text).map_err(|why| StoreError::damaged(table, why.to_string()))
 }
 
-/// The backend whose placeholders `$1`, `$2`, … every statement here uses: SQLite and Postgres
-/// both take them.
+/// What statements of our own are said to be for. A connection takes them for what it is: SQLite
+/// and PostgreSQL both read the placeholders `$1`, `$2`, … that they are written with.
 pub(crate) const BACKEND: DbBackend = DbBackend::Sqlite;

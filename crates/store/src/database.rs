@@ -1,66 +1,69 @@
-//! An open database: one connection that writes, a few that read.
+//! An open database: an SQLite file or a PostgreSQL database, and how changes are kept apart.
+//!
+//! # Transactions
+//!
+//! What changes things reads first: the last entry of the audit log, the row that is to be
+//! replaced, the verdict that is known of a key. What it read has to be true still when it writes.
+//! SQLite has one writer at a time, and a transaction that is to write is it from its beginning. On
+//! PostgreSQL the same is had from one advisory lock, *the turn*, at READ COMMITTED: whoever waits
+//! for it sees everything that those before it have committed, and nothing is ever locked in two
+//! orders. It is one lock for all, and not a lock a row, because the audit log is one chain: all
+//! changes but one kind append to it, and would wait for one another there.
+//!
+//! | transaction | begun with | why |
+//! |---|---|---|
+//! | projects, tokens, provider keys, prices, origins, re-pricing | [`begin`](Database::begin) | they append to the audit log, and look before they write |
+//! | rewrapping of data keys | `begin` | it must not bring back a key that its project's removal has removed |
+//! | schema changes | `begin` | of two processes one waits, then finds nothing to do |
+//! | call records | [`begin_apart`](Database::begin_apart), then [`take_turn`](Database::take_turn) | rows of the log are nobody else's, and most of the work: they go in side by side. Roll-ups, counters and verdicts are shared: they take the turn, which also keeps instances from locking the same rows in different orders |
+//! | usage, statistics | [`snapshot`](Database::snapshot) | several statements that have to add up |
+//! | the installation's secrets, check records | none | one statement each, `ON CONFLICT DO NOTHING` |
+
+mod postgres;
+mod sqlite;
 
 use std::time::Duration;
 
 use byok_migrations::{Migrator, MigratorTrait};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::StoreError;
-
-/// SQLite before this can damage a database in WAL mode.
-const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
-
-/// How long a statement waits for another process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::column::BACKEND;
 
 /// How long a query waits for its turn at a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Readers never wait for the writer, nor it for them; more of them than cores gain nothing.
-const READERS: u32 = 4;
-
-/// Eight megabytes of pages at most, where SQLite keeps two: with a thousand customers active, a
-/// batch of calls touches about a thousand pages of the log's index.
-const CACHE: &str = "-8000";
-
-/// Pages of 4 KB in the write-ahead log before they are moved into the file. At SQLite's 1,000 a
-/// batch of a thousand calls of a thousand customers moved each page on its own: half as much
-/// again was written.
-const CHECKPOINT_PAGES: &str = "4000";
-
-/// An open database of a schema that this build knows.
-///
-/// SQLite has one writer at a time: all changes go through one connection, so that they queue
-/// there in order instead of failing at the file's lock. Cheap to clone.
+/// An open database of a schema that this build knows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
+    pools: Pools,
+}
+
+#[derive(Clone, Debug)]
+struct Pools {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
 }
 
 impl Database {
-    /// Opens the database at `url` (`sqlite://path`), which is made when missing. Does not change
-    /// its schema: see [`migrate`](Self::migrate).
+    /// Opens the database at `url`: `sqlite://path`, which is made when missing, or
+    /// `postgres://user:password@host/database`. Does not change its schema: see
+    /// [`migrate`](Self::migrate).
     ///
     /// # Errors
-    /// [`StoreError::Url`], [`StoreError::OldSqlite`], [`StoreError::NewerSchema`], or
-    /// [`StoreError::Database`] when the file cannot be opened.
+    /// [`StoreError::Url`], [`StoreError::OldSqlite`], [`StoreError::OldPostgres`],
+    /// [`StoreError::Encoding`], [`StoreError::NewerSchema`], or [`StoreError::Database`] when it
+    /// cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        if !url.starts_with("sqlite:") {
-            return Err(StoreError::Url("it has to start with sqlite://"));
-        }
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(StoreError::Url("a database in memory has no file for its readers"));
-        }
-        let writer = connect(url, 1, |options| options.create_if_missing(true)).await?;
-        // The readers are refused a write by the database itself.
-        let reader = connect(url, READERS, |options| options.pragma("query_only", "ON")).await?;
-        let database = Self { writer, reader };
-        database.require_sqlite().await?;
+        let pools = match url.split(':').next() {
+            Some("sqlite") => sqlite::open(url).await?,
+            Some("postgres" | "postgresql") => postgres::open(url).await?,
+            _ => return Err(StoreError::Url("it starts with neither sqlite:// nor postgres://")),
+        };
+        let database = Self { pools };
         if let Some(change) = database.unknown_change().await? {
             return Err(StoreError::NewerSchema { change });
         }
@@ -77,7 +80,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn schema_version(&self) -> Result<u32, StoreError> {
-        Ok(u32::try_from(applied_changes(&self.reader).await?.len()).unwrap_or(u32::MAX))
+        Ok(u32::try_from(applied_changes(self.reader()).await?.len()).unwrap_or(u32::MAX))
     }
 
     /// Brings the schema to [`newest_schema`](Self::newest_schema), in one transaction: an
@@ -89,7 +92,15 @@ impl Database {
     pub async fn migrate(&self) -> Result<u32, StoreError> {
         let transaction = self.begin().await?;
         let before = applied_changes(&transaction).await?.len();
-        Migrator::up(&transaction, None).await?;
+        if self.is_postgres() {
+            let others = postgres::language_columns(&transaction).await?;
+            Migrator::up(&transaction, None).await?;
+            let mut ours = postgres::language_columns(&transaction).await?;
+            ours.retain(|column| !others.contains(column));
+            postgres::compare_by_byte(&transaction, &ours).await?;
+        } else {
+            Migrator::up(&transaction, None).await?;
+        }
         let after = applied_changes(&transaction).await?.len();
         transaction.commit().await?;
         Ok(u32::try_from(after - before).unwrap_or(u32::MAX))
@@ -100,87 +111,79 @@ impl Database {
     /// # Errors
     /// [`StoreError::Database`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.reader.ping().await?)
+        Ok(self.reader().ping().await?)
     }
 
-    /// Waits for running queries and closes the file.
+    /// Waits for running queries and closes the database.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn close(self) -> Result<(), StoreError> {
-        self.reader.close().await?;
-        Ok(self.writer.close().await?)
+        self.pools.reader.close().await?;
+        Ok(self.pools.writer.close().await?)
     }
 
     /// Where to read.
     pub(crate) fn reader(&self) -> &DatabaseConnection {
-        &self.reader
+        &self.pools.reader
     }
 
     /// Where single statements may be written that need no transaction of their own.
     pub(crate) fn writer(&self) -> &DatabaseConnection {
-        &self.writer
+        &self.pools.writer
     }
 
-    /// Begins a transaction that holds the write lock from its start, so that what it reads is
-    /// still true when it writes, and it never fails half-way for a lock.
+    /// Begins a transaction in which what is read stays true until it writes, and which never
+    /// fails half-way for a lock: no other change is under way until it ends.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.writer
+        let transaction = self.begin_apart().await?;
+        self.take_turn(&transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Begins a transaction beside which others may change things, until it
+    /// [takes its turn](Self::take_turn). Before that it may touch only rows that are its own.
+    pub(crate) async fn begin_apart(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.writer()
             .begin_with_options(TransactionOptions {
+                // It is the one writer from its beginning, or could fail when it becomes that.
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             })
             .await
     }
 
-    async fn require_sqlite(&self) -> Result<(), StoreError> {
-        let row = self.reader.query_one_raw(sql("SELECT sqlite_version()")).await?;
-        let found: String = match row {
-            Some(row) => row.try_get_by_index(0)?,
-            None => String::new(),
-        };
-        if recent_enough(&found) { Ok(()) } else { Err(StoreError::OldSqlite { found }) }
+    /// Waits until no other change is under way; none begins until the transaction ends.
+    pub(crate) async fn take_turn(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        if self.is_postgres() { postgres::take_turn(transaction).await } else { Ok(()) }
+    }
+
+    /// Begins a transaction whose queries all see the same moment.
+    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        if !self.is_postgres() {
+            return self.reader().begin().await;
+        }
+        let (level, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+        self.reader().begin_with_config(Some(level), Some(access)).await
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.writer().get_database_backend() == DbBackend::Postgres
     }
 
     async fn unknown_change(&self) -> Result<Option<String>, StoreError> {
         let known = Migrator::migrations();
-        let applied = applied_changes(&self.reader).await?;
+        let applied = applied_changes(self.reader()).await?;
         Ok(applied.into_iter().find(|change| !known.iter().any(|k| k.name() == change)))
     }
 }
 
-async fn connect(
-    url: &str,
-    connections: u32,
-    role: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
-) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .min_connections(1)
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(Duration::from_secs(60))
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .sqlx_logging(false)
-        .record_stmt_in_spans(false)
-        .map_sqlx_sqlite_opts(move |options| {
-            // WAL with FULL: a commit is on the disk when it returns. No mmap: an I/O error then
-            // is an error and not a signal.
-            role(options)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(BUSY_TIMEOUT)
-                .foreign_keys(true)
-                .pragma("cache_size", CACHE)
-                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        });
-    sea_orm::Database::connect(options).await
-}
-
 /// The schema changes that were applied, oldest first; none when the database is new.
 async fn applied_changes(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'";
+    let table = match connection.get_database_backend() {
+        DbBackend::Postgres => postgres::HAS_CHANGES,
+        _ => sqlite::HAS_CHANGES,
+    };
     if connection.query_one_raw(sql(table)).await?.is_none() {
         return Ok(Vec::new());
     }
@@ -193,33 +196,5 @@ async fn applied_changes(connection: &impl ConnectionTrait) -> Result<Vec<String
 }
 
 fn sql(text: &str) -> Statement {
-    Statement::from_string(DbBackend::Sqlite, text)
-}
-
-fn recent_enough(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let found = [(); 3].map(|()| parts.next().unwrap_or(0));
-    found >= OLDEST_SQLITE
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        for (version, expected) in [
-            ("3.51.3", true),
-            ("3.51.10", true),
-            ("3.52.0", true),
-            ("4.0.0", true),
-            ("3.51.2", false),
-            ("3.9.99", false),
-            ("3.51", false),
-            ("", false),
-            ("new", false),
-        ] {
-            assert_eq!(recent_enough(version), expected, "{version}");
-        }
-    }
+    Statement::from_string(BACKEND, text)
 }

@@ -47,6 +47,18 @@ pub enum StoreError {
         /// The version that the library reports.
         found: String,
     },
+    /// The PostgreSQL server is older than any that this build is tried with.
+    #[error("PostgreSQL {found} is too old: version 13 or later is needed")]
+    OldPostgres {
+        /// The version that the server reports.
+        found: String,
+    },
+    /// The PostgreSQL database cannot hold every text.
+    #[error("the database has the encoding {found}; make one with UTF8")]
+    Encoding {
+        /// The encoding it has.
+        found: String,
+    },
     /// A newer release of this software has changed the schema.
     #[error("the database was changed by a newer release ({change}); start that release instead")]
     NewerSchema {

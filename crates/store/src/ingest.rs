@@ -43,7 +43,7 @@ impl Store {
         last_seq: u64,
         records: &[CallRecord],
     ) -> Result<Applied, StoreError> {
-        let transaction = self.database().begin().await?;
+        let transaction = self.database().begin_apart().await?;
         let done = positions::of(&transaction, journal).await?;
         let fresh = unapplied(records, last_seq, done);
         // Nearly always every record is new, and whole rows of rows go in at once. When one is
@@ -53,11 +53,12 @@ impl Store {
             Inserted::All => (transaction, batch),
             Inserted::NotAll => {
                 transaction.rollback().await?;
-                let transaction = self.database().begin().await?;
+                let transaction = self.database().begin_apart().await?;
                 let new = call_rows::insert_each(&transaction, batch).await?;
                 (transaction, new)
             }
         };
+        self.database().take_turn(&transaction).await?;
         let mut batch = batch;
         let settled = settle(&transaction, batch.iter()).await?;
         call_rows::correct_charges(&transaction, &settled.short).await?;

@@ -123,7 +123,8 @@ impl Database {
             data_keys: i64,
             roots: i64,
         }
-        let sql = "SELECT kid, SUM(data_keys) AS data_keys, SUM(roots) AS roots FROM \
+        let sql = "SELECT kid, CAST(SUM(data_keys) AS BIGINT) AS data_keys, \
+                   CAST(SUM(roots) AS BIGINT) AS roots FROM \
                    (SELECT kid, COUNT(*) AS data_keys, 0 AS roots FROM data_keys GROUP BY kid \
                     UNION ALL SELECT kid, 0, COUNT(*) FROM roots GROUP BY kid) AS uses \
                    GROUP BY kid ORDER BY kid";

@@ -3,7 +3,7 @@
 use byok_domain::time::DAY_MS;
 use byok_domain::{ProjectId, Timestamp};
 use byok_metering::RollUp;
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::ConnectionTrait;
 
 use crate::statement::Sql;
 use crate::usage::{SUMS, count_at, parts, read_sums};
@@ -33,7 +33,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn stats(&self, project: &ProjectId, now: Timestamp) -> Result<Stats, StoreError> {
-        let snapshot = self.database().reader().begin().await?;
+        let snapshot = self.database().snapshot().await?;
         let yesterday = now.plus_millis(-DAY_MS);
         let day_before = yesterday.plus_millis(-DAY_MS);
         let current = window(&snapshot, project, yesterday, now).await?;

@@ -7,7 +7,7 @@ mod sums;
 
 use byok_domain::{KeySource, ProjectId, ProviderId, RefId, Timestamp};
 use byok_metering::RollUp;
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::ConnectionTrait;
 
 pub(crate) use self::parts::parts;
 pub(crate) use self::sums::{PICO_PER_USD, SUMS, count_at, read_sums};
@@ -112,7 +112,7 @@ impl Store {
         filter: &UsageFilter,
     ) -> Result<Usage, StoreError> {
         // One snapshot for all sides, so that they add up.
-        let snapshot = self.database().reader().begin().await?;
+        let snapshot = self.database().snapshot().await?;
         let mut usage = sides::read(&snapshot, project, filter).await?;
         usage.by_ref_id = ref_ids(&snapshot, project, filter).await?;
         snapshot.commit().await?;

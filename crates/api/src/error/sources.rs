@@ -51,6 +51,8 @@ impl From<StoreError> for ApiError {
             StoreError::Taken(_)
             | StoreError::Url(_)
             | StoreError::OldSqlite { .. }
+            | StoreError::OldPostgres { .. }
+            | StoreError::Encoding { .. }
             | StoreError::NewerSchema { .. }
             | StoreError::Damaged { .. } => Self::internal(error),
         }

@@ -45,22 +45,22 @@ pub(super) async fn read(
         let limit = MOST_GROUPS + 1;
         format!("GROUP BY provider, model ORDER BY {first} DESC, provider, model LIMIT {limit}")
     };
-    let none = "CAST('' AS TEXT)";
+    let (none, no_day) = ("CAST('' AS TEXT)", "CAST(0 AS BIGINT)");
     for (side, columns, rest) in [
-        (BY_SOURCE, format!("source, {none}, 0"), "GROUP BY source".to_owned()),
-        (BY_PROVIDER, format!("provider, {none}, 0"), "GROUP BY provider".to_owned()),
+        (BY_SOURCE, format!("source, {none}, {no_day}"), "GROUP BY source".to_owned()),
+        (BY_PROVIDER, format!("provider, {none}, {no_day}"), "GROUP BY provider".to_owned()),
         (BY_DAY, format!("{none}, {none}, day"), "GROUP BY day".to_owned()),
-        (BY_MODEL, "provider, model, 0".to_owned(), by_model("requests")),
+        (BY_MODEL, format!("provider, model, {no_day}"), by_model("requests")),
         (
             UNPRICED,
-            "provider, model, 0".to_owned(),
+            format!("provider, model, {no_day}"),
             format!("WHERE unpriced_requests > 0 {}", by_model("SUM(unpriced_requests)")),
         ),
     ] {
         let union = if side == BY_SOURCE { "" } else { " UNION ALL " };
         sql.push(&format!(
             "{union}SELECT * FROM \
-             (SELECT {side}, {columns}, {SUMS} FROM groups_of_calls {rest}) AS side_{side}"
+             (SELECT CAST({side} AS BIGINT), {columns}, {SUMS} FROM groups_of_calls {rest}) AS side_{side}"
         ));
     }
     let mut usage = Usage::default();

@@ -31,8 +31,9 @@ pub(super) const PARTIAL_SUMS: &str = "SUM(requests) AS requests, SUM(succeeded)
     SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens, \
     SUM(total_tokens) AS total_tokens, SUM(cache_read_tokens) AS cache_read_tokens, \
     SUM(cache_write_tokens) AS cache_write_tokens, SUM(reasoning_tokens) AS reasoning_tokens, \
-    SUM(cost_usd) + SUM(cost_pico / 1000000) / 1000000 AS cost_usd, \
-    SUM(cost_pico / 1000000) % 1000000 * 1000000 + SUM(cost_pico % 1000000) AS cost_pico, \
+    SUM(cost_usd) + CAST(SUM(cost_pico / 1000000) AS BIGINT) / 1000000 AS cost_usd, \
+    CAST(SUM(cost_pico / 1000000) AS BIGINT) % 1000000 * 1000000 \
+        + CAST(SUM(cost_pico % 1000000) AS BIGINT) AS cost_pico, \
     SUM(priced_requests) AS priced_requests, SUM(unpriced_requests) AS unpriced_requests, \
     SUM(unpriced_tokens) AS unpriced_tokens, \
     SUM(unknown_usage_requests) AS unknown_usage_requests, SUM(credits) AS credits";

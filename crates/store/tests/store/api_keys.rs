@@ -6,9 +6,13 @@ use byok_domain::credential::ApiKeyKind;
 use byok_gateway::Directory;
 use byok_store::{AuditFilter, NewApiKey, Page, StoreError};
 
-use crate::support::{ALL, Rig, api_key, at, by, ref_id};
+use crate::support::{ALL, Rig, api_key, at, by, on_each_database, ref_id};
 
-#[tokio::test]
+on_each_database!(
+    a_token_is_found_by_its_digest_until_it_is_revoked,
+    ids_and_digests_are_not_used_twice,
+);
+
 async fn a_token_is_found_by_its_digest_until_it_is_revoked() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -45,7 +49,6 @@ async fn a_token_is_found_by_its_digest_until_it_is_revoked() {
     assert_eq!(log.data[0].metadata["refId"], "客户 7");
 }
 
-#[tokio::test]
 async fn ids_and_digests_are_not_used_twice() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -3,7 +3,16 @@
 use byok_domain::{CallRecord, ErrorClass, KeySource, ProjectId, ProviderId, RequestId, Usage};
 use byok_store::{Call, CallFilter, CallRange, UsageFilter};
 
-use crate::support::{Rig, at, call, ref_id, request_id};
+use crate::support::{Rig, at, call, on_each_database, ref_id, request_id};
+
+on_each_database!(
+    usage_that_is_not_told_in_tokens_leaves_them_unknown,
+    every_filter_finds_what_fits_newest_first_and_counts_it,
+    pages_by_offset_and_by_cursor_give_every_call_once,
+    a_cursor_stays_where_it_is_when_new_calls_come_in,
+    an_export_gives_what_fits_oldest_first_over_many_pages,
+    one_call_is_found_by_its_id,
+);
 
 const HOUR: i64 = 3_600_000;
 
@@ -25,7 +34,6 @@ async fn filled() -> (Rig, ProjectId, Vec<CallRecord>) {
     (rig, project, records)
 }
 
-#[tokio::test]
 async fn usage_that_is_not_told_in_tokens_leaves_them_unknown() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -108,7 +116,6 @@ fn ids(calls: &[Call]) -> Vec<RequestId> {
     calls.iter().map(|call| call.id).collect()
 }
 
-#[tokio::test]
 async fn every_filter_finds_what_fits_newest_first_and_counts_it() {
     let (rig, project, records) = filled().await;
     for filter in filters() {
@@ -121,7 +128,6 @@ async fn every_filter_finds_what_fits_newest_first_and_counts_it() {
     }
 }
 
-#[tokio::test]
 async fn pages_by_offset_and_by_cursor_give_every_call_once() {
     let (rig, project, _) = filled().await;
     for filter in filters() {
@@ -147,7 +153,6 @@ async fn pages_by_offset_and_by_cursor_give_every_call_once() {
     }
 }
 
-#[tokio::test]
 async fn a_cursor_stays_where_it_is_when_new_calls_come_in() {
     let (rig, project, records) = filled().await;
     let filter = CallFilter::default();
@@ -160,7 +165,6 @@ async fn a_cursor_stays_where_it_is_when_new_calls_come_in() {
     assert_eq!(second.total, 91);
 }
 
-#[tokio::test]
 async fn an_export_gives_what_fits_oldest_first_over_many_pages() {
     let (rig, project, records) = filled().await;
     for filter in filters() {
@@ -187,7 +191,6 @@ async fn an_export_gives_what_fits_oldest_first_over_many_pages() {
     assert_eq!(pages, [500, 500]);
 }
 
-#[tokio::test]
 async fn one_call_is_found_by_its_id() {
     let (rig, project, records) = filled().await;
     let found = rig.store.call(&project, &records[3].id).await.unwrap().unwrap();

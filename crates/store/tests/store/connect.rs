@@ -5,9 +5,19 @@ use byok_domain::{KeyHint, KeyStatus, ProviderConfig, ProviderKeyId};
 use byok_store::{AuditFilter, ConnectKey, Replace, StoreError};
 use tokio::task::JoinSet;
 
-use crate::support::{ALL, Rig, at, by, key, openai, ref_id, seal};
+use crate::support::{ALL, Rig, at, by, key, on_each_database, openai, ref_id, seal};
 
-#[tokio::test]
+on_each_database!(
+    a_key_is_stored_sealed_for_its_id_and_first_version,
+    a_replaced_key_keeps_its_id_age_and_place_and_gets_a_new_seal_and_verdict,
+    other_labels_providers_and_customers_are_other_places,
+    a_caller_without_proof_replaces_broken_keys_only,
+    a_caller_without_proof_puts_no_key_beside_a_working_one_whatever_its_label,
+    an_id_in_use_elsewhere_is_not_taken_over,
+    of_a_hundred_that_race_each_is_sealed_for_the_version_it_got,
+    of_a_hundred_without_proof_that_race_exactly_one_gets_the_place,
+);
+
 async fn a_key_is_stored_sealed_for_its_id_and_first_version() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -33,7 +43,6 @@ async fn a_key_is_stored_sealed_for_its_id_and_first_version() {
     assert_eq!((&sealed[0].project, &sealed[0].config), (&project, &config));
 }
 
-#[tokio::test]
 async fn a_replaced_key_keeps_its_id_age_and_place_and_gets_a_new_seal_and_verdict() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -64,7 +73,6 @@ async fn a_replaced_key_keeps_its_id_age_and_place_and_gets_a_new_seal_and_verdi
     assert_eq!(log.data[0].metadata["version"], 2);
 }
 
-#[tokio::test]
 async fn other_labels_providers_and_customers_are_other_places() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -82,7 +90,6 @@ async fn other_labels_providers_and_customers_are_other_places() {
     }
 }
 
-#[tokio::test]
 async fn a_caller_without_proof_replaces_broken_keys_only() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -101,7 +108,6 @@ async fn a_caller_without_proof_replaces_broken_keys_only() {
     assert!(rig.connect(&project, careful("pk_2")).await.updated);
 }
 
-#[tokio::test]
 async fn a_caller_without_proof_puts_no_key_beside_a_working_one_whatever_its_label() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -131,7 +137,6 @@ async fn a_caller_without_proof_puts_no_key_beside_a_working_one_whatever_its_la
     assert_eq!((replaced.id.as_str(), replaced.updated), ("pk_3", true));
 }
 
-#[tokio::test]
 async fn an_id_in_use_elsewhere_is_not_taken_over() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -140,7 +145,6 @@ async fn an_id_in_use_elsewhere_is_not_taken_over() {
     assert!(matches!(refused, Err(StoreError::Taken("key"))), "{refused:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_that_race_each_is_sealed_for_the_version_it_got() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -167,7 +171,6 @@ async fn of_a_hundred_that_race_each_is_sealed_for_the_version_it_got() {
     assert_eq!(rig.store.verify_audit(None).await.unwrap().first_bad, None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_without_proof_that_race_exactly_one_gets_the_place() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -356,7 +356,7 @@ async fn a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journ
         ledger.hold(lost).await.unwrap();
     }
     // The next start finds the file as it was left, and the record in the journal.
-    let database = byok_store::Database::open(&rig.url).await.unwrap();
+    let database = byok_store::Database::open(&rig.place.url).await.unwrap();
     let store = byok_store::Store::new(database, crate::support::audit_key());
     let record = paid(&project, "c", journalled.request, 15);
     store.apply("journal", 1, std::slice::from_ref(&record)).await.unwrap();

@@ -6,7 +6,9 @@ use byok_domain::call::ProviderObject;
 use byok_domain::{CallRecord, ProjectId, ProviderKeyId};
 use byok_gateway::{Directory, ObjectOwner};
 
-use crate::support::{Rig, by, call, key, openai, ref_id};
+use crate::support::{Rig, by, call, key, on_each_database, openai, ref_id};
+
+on_each_database!(the_gateway_is_told_through_its_port, an_object_belongs_to_whoever_made_it_first,);
 
 fn making(project: &ProjectId, customer: &str, kind: &str, id: &str) -> CallRecord {
     let object = ProviderObject { kind: kind.into(), id: id.into() };
@@ -17,7 +19,6 @@ fn making(project: &ProjectId, customer: &str, kind: &str, id: &str) -> CallReco
     }
 }
 
-#[tokio::test]
 async fn the_gateway_is_told_through_its_port() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -32,7 +33,6 @@ async fn the_gateway_is_told_through_its_port() {
     assert!(directory.project(&ProjectId::new("proj_none")).await.unwrap().is_none());
 }
 
-#[tokio::test]
 async fn an_object_belongs_to_whoever_made_it_first() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

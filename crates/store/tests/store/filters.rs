@@ -3,7 +3,9 @@
 use byok_domain::{CallRecord, ProviderId};
 use byok_store::{CallFilter, CallRange, KeyFilter, UsageFilter};
 
-use crate::support::{ALL, Rig, call, key, openai, ref_id};
+use crate::support::{ALL, Rig, call, key, on_each_database, openai, ref_id};
+
+on_each_database!(a_filter_finds_the_text_it_holds_and_no_other,);
 
 const RANGE: CallRange = CallRange { limit: 100, offset: 0, before: None };
 
@@ -43,7 +45,6 @@ const TEXTS: &[&str] = &[
     "customer\u{0338}",
 ];
 
-#[tokio::test]
 async fn a_filter_finds_the_text_it_holds_and_no_other() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -4,28 +4,45 @@ use byok_domain::{CallRecord, ErrorClass, KeySource, ProviderKeyId, RequestId, T
 use byok_metering::{Applied, UsageLog};
 use byok_store::CallFilter;
 
-use crate::support::{Rig, T0, at, call, key, request_id};
+use crate::support::{Rig, T0, at, call, either, key, on_each_database, request_id};
+
+on_each_database!(
+    a_journal_applied_five_times_leaves_what_it_leaves_once,
+    of_a_batch_that_was_partly_applied_the_rest_goes_in,
+    an_empty_batch_moves_the_position_and_nothing_moves_it_back,
+    a_batch_that_fails_leaves_nothing_and_goes_in_later,
+    keys_count_what_they_were_used_for,
+    a_call_is_kept_whole_and_its_time_is_that_of_its_id,
+    what_is_unknown_stays_unknown_and_what_is_zero_stays_zero,
+    batches_of_every_length_go_in_whole,
+    one_request_id_in_two_projects_is_two_calls,
+);
 
 /// Everything that applying leaves behind, as text.
 async fn state(rig: &Rig) -> String {
     let mut state = String::new();
+    let id = either("hex(id)", "encode(id, 'hex')");
     for sql in [
-        "SELECT group_concat(hex(id) || ref_id || COALESCE(total_tokens, -1), ';') FROM \
-         (SELECT * FROM calls ORDER BY project_id, id)",
-        "SELECT group_concat(project_id || hour || ref_id || requests || '/' || total_tokens || \
-         '/' || cost_usd || '/' || cost_pico, ';') FROM (SELECT * FROM usage_hourly ORDER BY 1, 2, 5)",
-        "SELECT group_concat(id || total_requests || '/' || total_tokens || '/' || \
-         COALESCE(last_used_at, 0) || status, ';') FROM (SELECT * FROM provider_keys ORDER BY id)",
-        "SELECT group_concat(sequence || action || hash) FROM audit_log",
-        "SELECT group_concat(object_id || ref_id) FROM provider_objects",
+        &format!(
+            "SELECT {id} || ref_id || COALESCE(total_tokens, -1) FROM calls ORDER BY project_id, id"
+        ),
+        "SELECT project_id || hour || ref_id || requests || '/' || total_tokens || '/' || \
+         cost_usd || '/' || cost_pico FROM usage_hourly ORDER BY project_id, hour, ref_id",
+        "SELECT id || total_requests || '/' || total_tokens || '/' || COALESCE(last_used_at, 0) || \
+         status FROM provider_keys ORDER BY id",
+        "SELECT sequence || action || hash FROM audit_log ORDER BY sequence",
+        "SELECT object_id || ref_id FROM provider_objects ORDER BY object_id",
     ] {
-        let text: Option<String> = rig.rows(sql).await[0].try_get_by_index(0).unwrap();
-        state.push_str(&format!("{text:?}\n"));
+        for row in rig.rows(sql).await {
+            let text: String = row.try_get_by_index(0).unwrap();
+            state.push_str(&text);
+            state.push(';');
+        }
+        state.push('\n');
     }
     state
 }
 
-#[tokio::test]
 async fn a_journal_applied_five_times_leaves_what_it_leaves_once() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -67,7 +84,6 @@ async fn a_journal_applied_five_times_leaves_what_it_leaves_once() {
     }
 }
 
-#[tokio::test]
 async fn of_a_batch_that_was_partly_applied_the_rest_goes_in() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -85,7 +101,6 @@ async fn of_a_batch_that_was_partly_applied_the_rest_goes_in() {
     assert_eq!(rig.number("SELECT COUNT(*) FROM calls").await, 10);
 }
 
-#[tokio::test]
 async fn an_empty_batch_moves_the_position_and_nothing_moves_it_back() {
     let rig = Rig::new().await;
     assert_eq!(rig.store.applied("j").await.unwrap(), 0);
@@ -96,26 +111,20 @@ async fn an_empty_batch_moves_the_position_and_nothing_moves_it_back() {
     assert_eq!(rig.store.applied("k").await.unwrap(), 0);
 }
 
-#[tokio::test]
 async fn a_batch_that_fails_leaves_nothing_and_goes_in_later() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
     let records: Vec<_> = (0..300).map(|n| call(&project, "customer", n)).collect();
     // The last thing a batch writes.
-    rig.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON journal_positions \
-         BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
-    )
-    .await;
+    rig.refuse_rows("journal_positions").await;
     assert!(rig.store.apply("j", 300, &records).await.is_err());
     for table in ["calls", "usage_hourly", "journal_positions"] {
         assert_eq!(rig.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
     }
-    rig.execute("DROP TRIGGER full").await;
+    rig.accept_rows("journal_positions").await;
     assert_eq!(rig.store.apply("j", 300, &records).await.unwrap().written, 300);
 }
 
-#[tokio::test]
 async fn keys_count_what_they_were_used_for() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -141,7 +150,6 @@ async fn keys_count_what_they_were_used_for() {
     assert_eq!((never.total_requests, never.last_used_at), (0, None));
 }
 
-#[tokio::test]
 async fn a_call_is_kept_whole_and_its_time_is_that_of_its_id() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -193,7 +201,6 @@ async fn a_call_is_kept_whole_and_its_time_is_that_of_its_id() {
     assert_eq!(usage.daily[0].day.date(), at(0).date());
 }
 
-#[tokio::test]
 async fn what_is_unknown_stays_unknown_and_what_is_zero_stays_zero() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -212,7 +219,6 @@ async fn what_is_unknown_stays_unknown_and_what_is_zero_stays_zero() {
     assert_eq!((kept.cost, kept.model), (Some(byok_domain::PicoUsd::ZERO), None));
 }
 
-#[tokio::test]
 async fn batches_of_every_length_go_in_whole() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -232,7 +238,6 @@ async fn batches_of_every_length_go_in_whole() {
     assert_eq!(exported, total);
 }
 
-#[tokio::test]
 async fn one_request_id_in_two_projects_is_two_calls() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);

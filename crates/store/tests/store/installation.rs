@@ -4,21 +4,25 @@ use byok_store::{Database, Installation, InstallationError};
 use byok_vault::Keyring;
 use sea_orm::ConnectionTrait;
 
-use crate::support::{FIRST_KEY, SECOND_KEY, api_key, by, keyring, url_in};
+use crate::support::{
+    FIRST_KEY, Place, SECOND_KEY, api_key, by, either, keyring, on_each_database,
+};
 
-/// The database's file, with everything that is still in its log.
-fn bytes(folder: &tempfile::TempDir) -> Vec<u8> {
-    std::fs::read(folder.path().join("byok.db")).unwrap()
-}
+on_each_database!(
+    an_installation_opened_again_hashes_and_chains_as_before,
+    a_wrong_key_opens_nothing_and_changes_no_byte,
+    who_only_looks_with_a_new_key_leaves_no_trace_of_it,
+    a_damaged_secret_is_named,
+    nothing_secret_is_kept_in_the_clear,
+);
 
 async fn open(url: &str, keyring: Keyring) -> Result<Installation, InstallationError> {
     Installation::open(Database::open(url).await.unwrap(), keyring).await
 }
 
-#[tokio::test]
 async fn an_installation_opened_again_hashes_and_chains_as_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = url_in(&folder);
+    let place = Place::new().await;
+    let url = place.url.clone();
     let first = open(&url, keyring()).await.unwrap();
     let digest = first.hasher.digest("byo_sk_live_token");
     first.store.record_rotation("1-0", 0, &by(0)).await.unwrap();
@@ -29,18 +33,17 @@ async fn an_installation_opened_again_hashes_and_chains_as_before() {
     let report = again.store.verify_audit(None).await.unwrap();
     assert_eq!((report.verified, report.first_bad), (1, None));
 
-    let elsewhere = tempfile::tempdir().unwrap();
-    let other = open(&url_in(&elsewhere), keyring()).await.unwrap();
+    let elsewhere = Place::new().await;
+    let other = open(&elsewhere.url, keyring()).await.unwrap();
     assert_ne!(other.hasher.digest("byo_sk_live_token"), digest);
 }
 
-#[tokio::test]
 async fn a_wrong_key_opens_nothing_and_changes_no_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = url_in(&folder);
+    let place = Place::new().await;
+    let url = place.url.clone();
     let right = open(&url, keyring()).await.unwrap();
     right.store.database().clone().close().await.unwrap();
-    let before = bytes(&folder);
+    let before = place.content().await;
 
     let wrong = Keyring::parse("ENCRYPTION_KEY", SECOND_KEY).unwrap();
     match open(&url, wrong).await {
@@ -50,16 +53,15 @@ async fn a_wrong_key_opens_nothing_and_changes_no_byte() {
         Err(other) => panic!("refused for another reason: {other}"),
         Ok(_) => panic!("opened"),
     }
-    assert_eq!(bytes(&folder), before);
+    assert_eq!(place.content().await, before);
     let both = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
     let both = Keyring::parse_ring("ENCRYPTION_KEYS", &both).unwrap();
     assert!(open(&url, both).await.is_ok());
 }
 
-#[tokio::test]
 async fn who_only_looks_with_a_new_key_leaves_no_trace_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = url_in(&folder);
+    let place = Place::new().await;
+    let url = place.url.clone();
     let look = async |ring: Keyring| {
         let database = Database::open(&url).await.unwrap();
         let found = Installation::look(database.clone(), ring).await;
@@ -74,30 +76,30 @@ async fn who_only_looks_with_a_new_key_leaves_no_trace_of_it() {
     let opened = open(&url, keyring()).await.unwrap();
     opened.store.record_rotation("1-0", 0, &by(0)).await.unwrap();
     opened.store.database().clone().close().await.unwrap();
-    let before = bytes(&folder);
+    let before = place.content().await;
     let both = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
     let found = look(Keyring::parse_ring("ENCRYPTION_KEYS", &both).unwrap()).await.unwrap();
     let found = found.expect("it was opened");
     assert_eq!(found.hasher.digest("token"), opened.hasher.digest("token"));
-    assert_eq!(bytes(&folder), before);
+    assert_eq!(place.content().await, before);
 
     // What is in use has its secrets, or lost them.
-    let raw = sea_orm::Database::connect(format!("{url}?mode=rw")).await.unwrap();
+    let raw = place.raw().await;
     raw.execute_unprepared("DELETE FROM roots WHERE name = 'audit-key'").await.unwrap();
     raw.close().await.unwrap();
     let lost = look(keyring()).await.err();
     assert!(matches!(lost, Some(InstallationError::MissingSecret { name: "audit-key" })));
 }
 
-#[tokio::test]
 async fn a_damaged_secret_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = url_in(&folder);
+    let place = Place::new().await;
+    let url = place.url.clone();
     let installation = open(&url, keyring()).await.unwrap();
     installation.store.database().clone().close().await.unwrap();
-    let raw = sea_orm::Database::connect(&url).await.unwrap();
-    let damage = "UPDATE roots SET sealed = sealed || x'00' WHERE name = 'audit-key'";
-    sea_orm::ConnectionTrait::execute_unprepared(&raw, damage).await.unwrap();
+    let raw = place.raw().await;
+    let zero = either("x'00'", "'\\x00'::bytea");
+    let damage = format!("UPDATE roots SET sealed = sealed || {zero} WHERE name = 'audit-key'");
+    raw.execute_unprepared(&damage).await.unwrap();
     match open(&url, keyring()).await {
         Err(InstallationError::Damaged { record, .. }) => assert_eq!(record, "audit-key"),
         Err(other) => panic!("refused for another reason: {other}"),
@@ -105,10 +107,9 @@ async fn a_damaged_secret_is_named() {
     }
 }
 
-#[tokio::test]
-async fn nothing_secret_is_in_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let installation = open(&url_in(&folder), keyring()).await.unwrap();
+async fn nothing_secret_is_kept_in_the_clear() {
+    let place = Place::new().await;
+    let installation = open(&place.url, keyring()).await.unwrap();
     let token = "byo_sk_live_canary_in_the_clear";
     let project = byok_store::NewProject {
         id: byok_domain::ProjectId::new("proj_1"),
@@ -122,7 +123,7 @@ async fn nothing_secret_is_in_the_file() {
     };
     installation.store.create_project(project, &by(0)).await.unwrap();
     installation.store.database().clone().close().await.unwrap();
-    let file = bytes(&folder);
+    let file = place.content().await;
     for secret in [token, FIRST_KEY] {
         assert!(!file.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
     }

@@ -5,7 +5,15 @@ use byok_store::{AuditFilter, KeyringCheck, KidUse, Rewrapped};
 use byok_vault::{Keyring, SealedDataKey, SealedRoot, VaultError};
 use tokio::task::JoinSet;
 
-use crate::support::{ALL, FIRST_KEY, Rig, SECOND_KEY, by};
+use crate::support::{ALL, FIRST_KEY, Rig, SECOND_KEY, by, either, on_each_database};
+
+on_each_database!(
+    check_records_and_secrets_of_the_installation_stay_as_first_written,
+    two_that_start_at_once_share_the_secret_of_one,
+    a_rotation_goes_by_hundreds_and_leaves_every_record_readable_at_every_step,
+    two_rotations_at_once_do_each_record_once,
+    a_record_that_does_not_open_stops_its_batch_and_changes_nothing,
+);
 
 fn rotated() -> Keyring {
     let ring = format!("2:{SECOND_KEY},1:{FIRST_KEY}");
@@ -24,7 +32,6 @@ async fn batch(rig: &Rig, ring: &Keyring) -> Result<Rewrapped, VaultError> {
         .unwrap()
 }
 
-#[tokio::test]
 async fn check_records_and_secrets_of_the_installation_stay_as_first_written() {
     let rig = Rig::new().await;
     let database = rig.store.database();
@@ -41,7 +48,6 @@ async fn check_records_and_secrets_of_the_installation_stay_as_first_written() {
     assert_eq!(database.root_names().await.unwrap(), ["pepper"]);
 }
 
-#[tokio::test]
 async fn two_that_start_at_once_share_the_secret_of_one() {
     let rig = Rig::new().await;
     let mut starting = JoinSet::new();
@@ -56,7 +62,6 @@ async fn two_that_start_at_once_share_the_secret_of_one() {
     }
 }
 
-#[tokio::test]
 async fn a_rotation_goes_by_hundreds_and_leaves_every_record_readable_at_every_step() {
     let rig = Rig::new().await;
     let pepper = rig.keyring.new_root("pepper");
@@ -96,7 +101,6 @@ async fn a_rotation_goes_by_hundreds_and_leaves_every_record_readable_at_every_s
     assert_eq!((log.total, log.data[0].project.clone()), (1, None));
 }
 
-#[tokio::test]
 async fn two_rotations_at_once_do_each_record_once() {
     let rig = Rig::new().await;
     for n in 0..150 {
@@ -118,13 +122,13 @@ async fn two_rotations_at_once_do_each_record_once() {
     assert_eq!(one + other, 150);
 }
 
-#[tokio::test]
 async fn a_record_that_does_not_open_stops_its_batch_and_changes_nothing() {
     let rig = Rig::new().await;
     for n in 0..10 {
         rig.project(n).await;
     }
-    rig.execute("UPDATE data_keys SET sealed = x'00' WHERE project_id = 'proj_5'").await;
+    let zero = either("x'00'", "'\\x00'::bytea");
+    rig.execute(&format!("UPDATE data_keys SET sealed = {zero} WHERE project_id = 'proj_5'")).await;
     assert_eq!(batch(&rig, &rotated()).await, Err(VaultError::Malformed));
     let old = rig.keyring.current().to_string();
     let uses = rig.store.database().kids_in_use().await.unwrap();

@@ -1,4 +1,4 @@
-//! The store on real SQLite files.
+//! The store on real databases: SQLite files, and PostgreSQL where there is a server.
 
 #![expect(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 

@@ -9,9 +9,20 @@ use byok_gateway::Directory;
 use byok_store::{AuditFilter, NewProject, Page, ProjectChange, StoreError};
 use serde_json::json;
 
-use crate::support::{ALL, Rig, api_key, by, call, key, openai, ref_id};
+use crate::support::{ALL, Rig, api_key, by, call, key, on_each_database, openai, ref_id};
 
-#[tokio::test]
+on_each_database!(
+    a_project_is_made_with_its_keys_and_its_entries_in_one_go,
+    a_project_that_cannot_be_made_whole_is_not_made_at_all,
+    projects_are_listed_oldest_first_and_in_parts,
+    a_change_touches_what_it_names_and_nothing_else,
+    removing_a_project_shreds_its_keys_and_leaves_its_usage,
+    origins_are_kept_as_they_were_set,
+    prices_are_merged_inside_the_transaction_and_survive_to_the_last_digit,
+    price_changes_that_race_are_all_kept,
+    a_change_whose_caller_went_away_is_undone_and_holds_nobody_up,
+);
+
 async fn a_project_is_made_with_its_keys_and_its_entries_in_one_go() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -26,7 +37,6 @@ async fn a_project_is_made_with_its_keys_and_its_entries_in_one_go() {
     assert_eq!(actions, [Action::ApiKeyCreated, Action::ProjectCreated]);
 }
 
-#[tokio::test]
 async fn a_project_that_cannot_be_made_whole_is_not_made_at_all() {
     let rig = Rig::new().await;
     rig.project(1).await;
@@ -50,7 +60,6 @@ async fn a_project_that_cannot_be_made_whole_is_not_made_at_all() {
     assert!(matches!(refused, Err(StoreError::Taken("project"))), "{refused:?}");
 }
 
-#[tokio::test]
 async fn projects_are_listed_oldest_first_and_in_parts() {
     let rig = Rig::new().await;
     for n in 1..=5 {
@@ -61,7 +70,6 @@ async fn projects_are_listed_oldest_first_and_in_parts() {
     assert_eq!((ids, page.total), (vec!["proj_3", "proj_4"], 5));
 }
 
-#[tokio::test]
 async fn a_change_touches_what_it_names_and_nothing_else() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -95,7 +103,6 @@ async fn a_change_touches_what_it_names_and_nothing_else() {
     assert!(matches!(missing, Err(StoreError::NotFound(_))));
 }
 
-#[tokio::test]
 async fn removing_a_project_shreds_its_keys_and_leaves_its_usage() {
     let rig = Rig::new().await;
     let (gone, stays) = (rig.project(1).await, rig.project(2).await);
@@ -127,7 +134,6 @@ async fn removing_a_project_shreds_its_keys_and_leaves_its_usage() {
     assert!(rig.store.create_api_key(&gone, api_key(7), &by(9)).await.is_err());
 }
 
-#[tokio::test]
 async fn origins_are_kept_as_they_were_set() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -140,7 +146,6 @@ async fn origins_are_kept_as_they_were_set() {
     assert!(rig.store.allowed_origins(&other).await.unwrap().is_unrestricted());
 }
 
-#[tokio::test]
 async fn prices_are_merged_inside_the_transaction_and_survive_to_the_last_digit() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -171,7 +176,6 @@ async fn prices_are_merged_inside_the_transaction_and_survive_to_the_last_digit(
     assert!(rig.store.pricing(&project).await.unwrap().is_empty());
 }
 
-#[tokio::test]
 async fn price_changes_that_race_are_all_kept() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -191,7 +195,6 @@ async fn price_changes_that_race_are_all_kept() {
     assert_eq!(models, 20);
 }
 
-#[tokio::test]
 async fn a_change_whose_caller_went_away_is_undone_and_holds_nobody_up() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -4,14 +4,20 @@ use byok_domain::audit::Action;
 use byok_domain::{KeyStatus, ProviderId, ProviderKeyId};
 use byok_store::{AuditFilter, ConnectKey, KeyFilter, Page, StoreError, Verdict};
 
-use crate::support::{ALL, Rig, at, by, key, openai, ref_id, seal};
+use crate::support::{ALL, Rig, at, by, key, on_each_database, openai, ref_id, seal};
+
+on_each_database!(
+    lists_are_filtered_counted_and_cut,
+    one_key_or_all_of_a_customer_for_a_provider_are_revoked,
+    each_turn_to_invalid_is_told_once,
+    a_verdict_on_a_replaced_key_says_nothing_of_the_new_one,
+);
 
 fn verdict(version: u32, status: KeyStatus) -> Verdict {
     let error = (status == KeyStatus::Invalid).then(|| "rejected".to_owned());
     Verdict { version, status, error, validated_at: Some(at(77)) }
 }
 
-#[tokio::test]
 async fn lists_are_filtered_counted_and_cut() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -50,7 +56,6 @@ async fn lists_are_filtered_counted_and_cut() {
     assert_eq!((ids, keys.total), (vec!["pk_1", "pk_2"], 4));
 }
 
-#[tokio::test]
 async fn one_key_or_all_of_a_customer_for_a_provider_are_revoked() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -80,7 +85,6 @@ async fn one_key_or_all_of_a_customer_for_a_provider_are_revoked() {
     assert_eq!(rig.store.audit_log(&project, &filter, ALL).await.unwrap().total, 3);
 }
 
-#[tokio::test]
 async fn each_turn_to_invalid_is_told_once() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -105,7 +109,6 @@ async fn each_turn_to_invalid_is_told_once() {
     }
 }
 
-#[tokio::test]
 async fn a_verdict_on_a_replaced_key_says_nothing_of_the_new_one() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

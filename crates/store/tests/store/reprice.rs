@@ -5,7 +5,16 @@ use byok_domain::usage::ServiceTier;
 use byok_domain::{CallRecord, KeySource, PicoUsd, ProjectId, ProviderId, Usage};
 use byok_store::{AuditFilter, Reprice, Repriced, StillUnpriced, Unpriced, UsageFilter};
 
-use crate::support::{ALL, Rig, at, by, call};
+use crate::support::{ALL, Rig, at, by, call, on_each_database};
+
+on_each_database!(
+    calls_get_their_prices_and_roll_ups_follow_once,
+    each_batch_is_in_the_audit_log_and_a_run_that_changes_nothing_is_not,
+    only_calls_of_the_span_are_priced,
+    usage_is_given_back_whole_whatever_buckets_it_is_of,
+    two_runs_at_once_price_each_call_once,
+    large_costs_carry_into_dollars,
+);
 
 const HOUR: i64 = 3_600_000;
 
@@ -54,7 +63,6 @@ async fn filled() -> (Rig, ProjectId, ProjectId) {
     (rig, one, other)
 }
 
-#[tokio::test]
 async fn calls_get_their_prices_and_roll_ups_follow_once() {
     let (rig, one, other) = filled().await;
     let untouched = rig.store.usage(&other, &UsageFilter::default()).await.unwrap();
@@ -104,7 +112,6 @@ async fn calls_get_their_prices_and_roll_ups_follow_once() {
     assert_eq!(rig.number(priced).await, 1_040);
 }
 
-#[tokio::test]
 async fn each_batch_is_in_the_audit_log_and_a_run_that_changes_nothing_is_not() {
     let (rig, one, other) = filled().await;
     let wanted = AuditFilter::default();
@@ -121,7 +128,6 @@ async fn each_batch_is_in_the_audit_log_and_a_run_that_changes_nothing_is_not() 
     assert_eq!(rig.store.audit_log(&other, &wanted, ALL).await.unwrap().data.len(), before);
 }
 
-#[tokio::test]
 async fn only_calls_of_the_span_are_priced() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -141,7 +147,6 @@ async fn only_calls_of_the_span_are_priced() {
     }
 }
 
-#[tokio::test]
 async fn usage_is_given_back_whole_whatever_buckets_it_is_of() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -193,7 +198,6 @@ async fn usage_is_given_back_whole_whatever_buckets_it_is_of() {
     assert_eq!(rig.number("SELECT COUNT(*) FROM calls WHERE usage_detail IS NULL").await, 2);
 }
 
-#[tokio::test]
 async fn two_runs_at_once_price_each_call_once() {
     let (rig, one, _) = filled().await;
     let (a, b) =
@@ -205,7 +209,6 @@ async fn two_runs_at_once_price_each_call_once() {
     assert_eq!(totals.cost_pico, 1_040 * 45 + 50 * 15);
 }
 
-#[tokio::test]
 async fn large_costs_carry_into_dollars() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -33,7 +33,7 @@ async fn those_that_hold_a_session_token_in_the_clear_are_listed_by_the_migratio
     ] {
         raw.execute_unprepared(statement).await.unwrap();
     }
-    let again = Database::open(&rig.url).await.unwrap();
+    let again = Database::open(&rig.place.url).await.unwrap();
     assert_eq!(again.migrate().await.unwrap(), 1);
     let waiting = again.keys_to_reseal().await.unwrap();
     let ids: Vec<_> = waiting.iter().map(|key| key.id.as_str()).collect();

@@ -1,4 +1,6 @@
-//! A store on a file of its own, and short ways to fill it.
+//! A store on a database of its own, and short ways to fill it.
+
+mod place;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,8 +15,8 @@ use byok_store::{
     By, ConnectKey, Connected, Database, NewApiKey, NewProject, Page, Replace, Store,
 };
 use byok_vault::{AuditKey, Keyring, SealedSecret, TokenDigest};
+pub(crate) use place::{Place, either, on_each_database, on_postgres};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
-use tempfile::TempDir;
 
 /// The moment that tests begin at: on the hour, so that they can say what lies beside it.
 pub(crate) const T0: i64 = 1_700_000_000_000 - 1_700_000_000_000 % 3_600_000;
@@ -30,22 +32,18 @@ pub(crate) const SECOND_KEY: &str =
 /// Everything, as far as lists go.
 pub(crate) const ALL: Page = Page { limit: 1_000_000, offset: 0 };
 
-/// A store on a file of its own.
+/// A store on a database of its own.
 pub(crate) struct Rig {
     pub(crate) store: Store,
     pub(crate) keyring: Keyring,
-    pub(crate) url: String,
-    _folder: TempDir,
+    pub(crate) place: Place,
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = url_in(&folder);
-        let database = Database::open(&url).await.unwrap();
-        database.migrate().await.unwrap();
-        let store = Store::new(database, audit_key());
-        Self { store, keyring: keyring(), url, _folder: folder }
+        let place = Place::migrated().await;
+        let database = Database::open(&place.url).await.unwrap();
+        Self { store: Store::new(database, audit_key()), keyring: keyring(), place }
     }
 
     /// A project with a secret key whose digest is the project's number, 32 times.
@@ -74,7 +72,7 @@ impl Rig {
 
     /// A connection past the store, for one who has the file.
     pub(crate) async fn raw(&self) -> DatabaseConnection {
-        sea_orm::Database::connect(&self.url).await.unwrap()
+        self.place.raw().await
     }
 
     pub(crate) async fn rows(&self, sql: &str) -> Vec<QueryResult> {
@@ -89,15 +87,32 @@ impl Rig {
         self.rows(sql).await[0].try_get_by_index(0).unwrap()
     }
 
+    /// Has the database refuse new rows of a table, as if its disk were full.
+    pub(crate) async fn refuse_rows(&self, table: &str) {
+        let sqlite = format!(
+            "CREATE TRIGGER full_{table} BEFORE INSERT ON {table} \
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        );
+        let postgres = format!(
+            "CREATE FUNCTION full_{table}() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'no space left on device'; END $$; \
+             CREATE TRIGGER full_{table} BEFORE INSERT ON {table} \
+             FOR EACH ROW EXECUTE FUNCTION full_{table}()"
+        );
+        self.execute(&either(sqlite, postgres)).await;
+    }
+
+    /// Has it take them again.
+    pub(crate) async fn accept_rows(&self, table: &str) {
+        let on = either(String::new(), format!(" ON {table}"));
+        self.execute(&format!("DROP TRIGGER full_{table}{on}")).await;
+    }
+
     pub(crate) async fn execute(&self, sql: &str) {
         let raw = self.raw().await;
         raw.execute_unprepared(sql).await.unwrap();
         raw.close().await.unwrap();
     }
-}
-
-pub(crate) fn url_in(folder: &TempDir) -> String {
-    format!("sqlite://{}", folder.path().join("byok.db").display())
 }
 
 pub(crate) fn audit_key() -> AuditKey {

@@ -9,7 +9,12 @@ use byok_store::{
     StoreError, UsageFilter, Verdict,
 };
 
-use crate::support::{ALL, Rig, api_key, at, by, call, key, openai, ref_id};
+use crate::support::{ALL, Rig, api_key, at, by, call, key, on_each_database, openai, ref_id};
+
+on_each_database!(
+    nothing_that_is_done_in_one_project_shows_in_another_or_reaches_it,
+    a_project_that_never_was_has_nothing,
+);
 
 const RANGE: CallRange = CallRange { limit: 100, offset: 0, before: None };
 
@@ -51,7 +56,6 @@ async fn seen(store: &Store, project: &ProjectId) -> String {
     .join("\n")
 }
 
-#[tokio::test]
 async fn nothing_that_is_done_in_one_project_shows_in_another_or_reaches_it() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -116,7 +120,6 @@ async fn nothing_that_is_done_in_one_project_shows_in_another_or_reaches_it() {
     assert_eq!(store.find_api_key(&api_key(2).digest).await.unwrap().unwrap().project, two);
 }
 
-#[tokio::test]
 async fn a_project_that_never_was_has_nothing() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

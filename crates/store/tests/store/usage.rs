@@ -6,7 +6,15 @@ use byok_domain::{
 use byok_metering::RollUp;
 use byok_store::{UnknownModel, UsageFilter};
 
-use crate::support::{Rig, T0, at, call, ref_id};
+use crate::support::{Rig, T0, at, call, on_each_database, ref_id};
+
+on_each_database!(
+    every_side_of_every_span_is_what_its_calls_add_up_to,
+    models_without_a_price_are_listed_and_cost_nothing_known,
+    a_breakdown_of_thousands_is_cut_and_says_so_while_the_totals_are_whole,
+    stats_are_of_the_last_day_to_the_millisecond,
+    a_project_without_calls_has_empty_sides,
+);
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -66,7 +74,6 @@ fn sum<'a>(records: impl Iterator<Item = &'a CallRecord>) -> RollUp {
     sum
 }
 
-#[tokio::test]
 async fn every_side_of_every_span_is_what_its_calls_add_up_to() {
     let (rig, project, records) = filled().await;
     let spans = [
@@ -149,7 +156,6 @@ async fn every_side_of_every_span_is_what_its_calls_add_up_to() {
     }
 }
 
-#[tokio::test]
 async fn models_without_a_price_are_listed_and_cost_nothing_known() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -174,7 +180,6 @@ async fn models_without_a_price_are_listed_and_cost_nothing_known() {
     assert_eq!((usage.totals.cost_pico, usage.totals.priced_requests), (15, 1));
 }
 
-#[tokio::test]
 async fn a_breakdown_of_thousands_is_cut_and_says_so_while_the_totals_are_whole() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -196,7 +201,6 @@ async fn a_breakdown_of_thousands_is_cut_and_says_so_while_the_totals_are_whole(
     assert_eq!((usage.totals.requests, usage.by_provider[0].sums.requests), (1_205, 1_205));
 }
 
-#[tokio::test]
 async fn stats_are_of_the_last_day_to_the_millisecond() {
     let (rig, project, records) = filled().await;
     for now in [0, 5, DAY, DAY + 1, 2 * DAY + 1_234_567, 3 * DAY, 10 * DAY] {
@@ -214,7 +218,6 @@ async fn stats_are_of_the_last_day_to_the_millisecond() {
     }
 }
 
-#[tokio::test]
 async fn a_project_without_calls_has_empty_sides() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -5,7 +5,18 @@ use byok_domain::call::Attempt;
 use byok_domain::{CallRecord, ErrorClass, KeySource, KeyStatus, ProjectId, ProviderKeyId};
 use byok_store::{AuditFilter, ConnectKey, Verdict};
 
-use crate::support::{ALL, Rig, at, by, call, key, openai, ref_id, seal};
+use crate::support::{ALL, Rig, at, by, call, key, on_each_database, openai, ref_id, seal};
+
+on_each_database!(
+    a_rejected_key_turns_invalid_and_a_success_turns_it_back,
+    a_key_that_was_rejected_before_another_attempt_turns_invalid_too,
+    a_success_proves_a_key_that_could_not_be_checked,
+    other_failures_tell_nothing_of_the_key,
+    of_several_calls_the_one_that_began_last_decides,
+    a_call_says_nothing_of_a_key_that_was_replaced_or_checked_since,
+    a_call_of_another_project_says_nothing,
+    many_keys_in_one_batch_are_each_judged,
+);
 
 fn with(project: &ProjectId, id: &str, millis: i64, error: Option<ErrorClass>) -> CallRecord {
     CallRecord { key: Some(ProviderKeyId::new(id)), error, ..call(project, "customer", millis) }
@@ -18,7 +29,6 @@ async fn status(rig: &Rig, project: &ProjectId, id: &str) -> KeyStatus {
     rig.store.provider_key(project, &id).await.unwrap().unwrap().status
 }
 
-#[tokio::test]
 async fn a_rejected_key_turns_invalid_and_a_success_turns_it_back() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -49,7 +59,6 @@ async fn a_rejected_key_turns_invalid_and_a_success_turns_it_back() {
     assert_eq!(rig.store.verify_audit(None).await.unwrap().first_bad, None);
 }
 
-#[tokio::test]
 async fn a_key_that_was_rejected_before_another_attempt_turns_invalid_too() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -73,7 +82,6 @@ async fn a_key_that_was_rejected_before_another_attempt_turns_invalid_too() {
     }
 }
 
-#[tokio::test]
 async fn a_success_proves_a_key_that_could_not_be_checked() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -84,7 +92,6 @@ async fn a_success_proves_a_key_that_could_not_be_checked() {
     assert_eq!(status(&rig, &project, "pk_1").await, KeyStatus::Valid);
 }
 
-#[tokio::test]
 async fn other_failures_tell_nothing_of_the_key() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -109,7 +116,6 @@ async fn other_failures_tell_nothing_of_the_key() {
     assert_eq!(status(&rig, &project, "pk_2").await, KeyStatus::Invalid);
 }
 
-#[tokio::test]
 async fn of_several_calls_the_one_that_began_last_decides() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -131,7 +137,6 @@ async fn of_several_calls_the_one_that_began_last_decides() {
     assert_eq!(status(&rig, &project, "pk_1").await, KeyStatus::Invalid);
 }
 
-#[tokio::test]
 async fn a_call_says_nothing_of_a_key_that_was_replaced_or_checked_since() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -146,7 +151,6 @@ async fn a_call_says_nothing_of_a_key_that_was_replaced_or_checked_since() {
     assert_eq!(rig.apply(&[with(&project, "pk_1", 201, REJECTED)]).await.changed_keys.len(), 1);
 }
 
-#[tokio::test]
 async fn a_call_of_another_project_says_nothing() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -158,7 +162,6 @@ async fn a_call_of_another_project_says_nothing() {
     assert_eq!(rig.apply(&[by_platform]).await.changed_keys, []);
 }
 
-#[tokio::test]
 async fn many_keys_in_one_batch_are_each_judged() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
