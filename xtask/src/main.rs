@@ -5,6 +5,7 @@ mod ci;
 mod deny;
 mod e2e;
 mod layers;
+mod postgres;
 mod prices;
 mod run;
 
