@@ -2,6 +2,7 @@
 
 mod admin;
 mod certificate;
+mod changes;
 mod cli;
 mod config;
 mod deliveries;
@@ -69,16 +70,24 @@ fn main() -> ExitCode {
         }
         Err(Failure::Finding) => ExitCode::FAILURE,
         Err(Failure::Other(error)) => {
-            let mut text = error.to_string();
-            let mut next = error.source();
-            while let Some(source) = next {
-                text = format!("{text}: {source}");
-                next = source.source();
-            }
-            say(format_args!("byok-server: {text}"));
+            say(format_args!("byok-server: {}", with_sources(&*error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and what caused it, as far as each cause says more than the one before.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    text
 }
 
 /// Writes a line to standard error, which may be closed.

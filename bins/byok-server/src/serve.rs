@@ -24,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::deliveries::{Deliveries, courier};
-use crate::{Failure, Outcome, certificate, logging, probe, process, resealing};
+use crate::{Failure, Outcome, certificate, changes, logging, probe, process, resealing};
 use byok_store::{Installation, Ledger};
 
 /// How long a caller may fall silent in the middle of its request.
@@ -144,6 +144,7 @@ fn start(
         base_urls,
         max_body: http.max_body,
     })?);
+    control.spawn(changes::follow(installation.store.clone(), Arc::clone(&gateway)));
     let log: Arc<dyn UsageLog> =
         Arc::new(WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway)));
     let writers = Arc::new(Writers::start(&journals, &log, control.handle())?);

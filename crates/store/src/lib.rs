@@ -4,7 +4,7 @@
 //! `gateway` (for the ports they declare) and `migrations`; with those it is alone in naming a database. It moves
 //! sealed keys and never opens one.
 //!
-//! [`Database`] is an open file of a known schema, with what the installation itself keeps there.
+//! [`Database`] is an open database of a known schema, with what the installation itself keeps there.
 //! [`Store`] is a database with the key of its audit log: whoever holds one can change things,
 //! since every change is written to the log in the transaction that makes it. Every method on what
 //! belongs to a tenant takes the project first; no query goes without one.
@@ -13,6 +13,7 @@ mod api_keys;
 mod audit;
 mod by;
 mod calls;
+mod changes;
 mod column;
 mod credits;
 mod customers;
@@ -47,6 +48,7 @@ pub use api_keys::{ApiKeyRow, NewApiKey};
 pub use audit::{AuditEntry, AuditFault, AuditFilter, AuditHead, AuditReport, BadEntry};
 pub use by::By;
 pub use calls::{Call, CallPage, CallRange};
+pub use changes::Changed;
 pub use credits::{AccountFault, CreditEntry, CreditReport, Grant, Granted, Ledger};
 pub use customers::{Customer, CustomerChange, Erased};
 pub use database::Database;

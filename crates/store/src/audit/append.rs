@@ -9,6 +9,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseTransaction, EntityTra
 use serde_json::Value;
 
 use super::Target;
+use crate::changes::Changed;
 use crate::entity::audit_log;
 use crate::{By, StoreError};
 
@@ -28,8 +29,8 @@ pub(crate) type Metadata = BTreeMap<&'static str, Value>;
 
 /// Appends to the one chain of the installation, inside the transaction that makes the change.
 ///
-/// The transaction holds the write lock since its start, so nobody appends between the look at the
-/// last entry and this one.
+/// The transaction has the turn since it began to read, so nobody appends between the look at the
+/// last entry and this one. Whoever has to forget something for the change is told.
 pub(crate) async fn append(
     transaction: &DatabaseTransaction,
     key: &AuditKey,
@@ -55,6 +56,8 @@ pub(crate) async fn append(
             .collect(),
         at: by.at,
     };
+    let changed =
+        Changed::told_by(change.project, event.target_type, &event.target_id, &event.metadata);
     let hash = key.chain(&chained_bytes(&prev_hash, sequence, &id, &event));
     audit_log::ActiveModel {
         sequence: Set(sequence),
@@ -73,6 +76,9 @@ pub(crate) async fn append(
     }
     .insert(transaction)
     .await?;
+    if let Some(changed) = changed {
+        changed.tell(transaction, Some(sequence)).await?;
+    }
     Ok(())
 }
 

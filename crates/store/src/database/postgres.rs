@@ -32,7 +32,8 @@ const TURN: i64 = 0x6279_6f6b;
 
 /// A process that is stopped or cut off in the middle of a change loses its turn after this long.
 const WRITER: &str = "SET default_transaction_isolation = 'read committed'; \
-    SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '30s'";
+    SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '30s'; \
+    SET client_min_messages = warning";
 
 /// The readers are refused a write by the database itself.
 const READER: &str =

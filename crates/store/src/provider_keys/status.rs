@@ -2,7 +2,7 @@
 
 use byok_domain::audit::Action;
 use byok_domain::events::Event;
-use byok_domain::{KeyStatus, ProjectId, ProviderKeyId, Timestamp};
+use byok_domain::{KeyStatus, ProjectId, ProviderId, ProviderKeyId, Timestamp};
 use byok_vault::AuditKey;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait,
@@ -11,7 +11,8 @@ use sea_orm::{
 
 use super::{TABLE, describe, told};
 use crate::audit::{Change, Target, append};
-use crate::column::key_status;
+use crate::changes::Changed;
+use crate::column::{key_status, ref_id};
 use crate::entity::provider_keys::{Column, Entity, Model};
 use crate::{By, Store, StoreError, outbox};
 
@@ -82,6 +83,11 @@ pub(crate) async fn record(
         let reason = verdict.error.clone().unwrap_or_default();
         let event = Event::KeyInvalid { key: told(&row)?, reason };
         outbox::emit(transaction, &project, &event, by.at).await?;
+    } else if changed {
+        let project = ProjectId::new(row.project_id.as_str());
+        let provider = ProviderId::new(row.provider.as_str());
+        let changed = Changed::ProviderKeys(project, provider, ref_id(TABLE, &row.ref_id)?);
+        changed.tell(transaction, None).await?;
     }
     let mut row = row.into_active_model();
     row.status = Set(verdict.status.as_str().to_owned());

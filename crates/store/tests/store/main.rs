@@ -7,6 +7,7 @@ mod support;
 mod api_keys;
 mod audit;
 mod calls;
+mod changes;
 mod connect;
 mod credits;
 mod customers;
