@@ -91,7 +91,11 @@ impl Fields {
     /// A text, if given.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {
-            Value::String(text) => Some(text),
+            Value::String(text) if !text.contains('\0') => Some(text),
+            Value::String(_) => {
+                self.reject(name, "must not have a zero character");
+                None
+            }
             _ => {
                 self.reject(name, "must be a string");
                 None

@@ -34,6 +34,11 @@ impl Query {
                     "The parameter {name} is empty; give it a value or leave it out."
                 )));
             }
+            if value.contains('\0') {
+                return Err(ApiError::parameter(format!(
+                    "The parameter {name} has a zero character, which no text here has."
+                )));
+            }
             pairs.push((name, value));
         }
         Ok(Self { pairs })

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use crate::audit::{Change, Metadata, Target, append};
-use crate::column::{optional_millis, optional_time, parsed, ref_id, time};
+use crate::column::{optional_millis, optional_time, parsed, ref_id, storable, time};
 use crate::entity::api_keys::{ActiveModel, Column, Entity, Model};
 use crate::{By, Listing, Page, Store, StoreError, projects};
 
@@ -128,6 +128,9 @@ impl Store {
         id: &ApiKeyId,
         by: &By,
     ) -> Result<TokenDigest, StoreError> {
+        if !storable(id.as_str()) {
+            return Err(StoreError::NotFound("token"));
+        }
         let transaction = self.database().begin().await?;
         let row = Entity::find_by_id(id.as_str())
             .filter(Column::ProjectId.eq(project.as_str()))

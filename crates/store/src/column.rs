@@ -14,6 +14,12 @@ pub(crate) fn parsed<T>(
     parse(text).ok_or_else(|| StoreError::damaged(table, format!("{text:?} has no meaning here")))
 }
 
+/// Whether a text of the caller's choosing can be in a column: PostgreSQL keeps no zero character,
+/// and fails when it is asked for one.
+pub(crate) fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// A refId. What was stored was parsed once; what does not parse now was not stored by us.
 pub(crate) fn ref_id(table: &'static str, text: &str) -> Result<RefId, StoreError> {
     RefId::parse(text).map_err(|why| StoreError::damaged(table, why.to_string()))

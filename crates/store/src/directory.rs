@@ -12,7 +12,7 @@ use byok_gateway::{
 use byok_vault::{SealedDataKey, TokenDigest};
 use sea_orm::EntityTrait;
 
-use crate::column::{from_json, parsed, ref_id};
+use crate::column::{from_json, parsed, ref_id, storable};
 use crate::entity::{data_keys, provider_objects};
 use crate::{Store, StoreError, platform_keys, pricing, projects, routing};
 
@@ -59,6 +59,9 @@ impl Store {
         kind: &str,
         id: &str,
     ) -> Result<Option<ObjectOwner>, StoreError> {
+        if !storable(id) {
+            return Ok(None);
+        }
         let place = [project.as_str(), provider.as_str(), kind, id].map(str::to_owned);
         let row = provider_objects::Entity::find_by_id(<(_, _, _, _)>::from(place))
             .one(self.database().reader())

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::api_keys::insert_api_key;
 use crate::audit::{Change, Metadata, Target, append};
-use crate::column::{from_json, json, parsed, time};
+use crate::column::{from_json, json, parsed, storable, time};
 use crate::entity::{
     api_keys, customers, data_keys, platform_keys, projects, provider_keys, provider_objects,
 };
@@ -238,6 +238,9 @@ pub(crate) async fn find(
     connection: &impl ConnectionTrait,
     project: &ProjectId,
 ) -> Result<Option<projects::Model>, StoreError> {
+    if !storable(project.as_str()) {
+        return Ok(None);
+    }
     Ok(projects::Entity::find_by_id(project.as_str())
         .filter(projects::Column::DeletedAt.is_null())
         .one(connection)

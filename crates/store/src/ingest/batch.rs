@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use byok_domain::{CallRecord, Credits, Timestamp, Usage};
 
+use crate::column::storable;
 use crate::filter::time_of;
 
 /// More tokens than any call has. What an address of the customer's choosing reports is held
@@ -64,14 +65,28 @@ fn bounded(record: &CallRecord) -> Cow<'_, CallRecord> {
     let too_much = record
         .usage
         .is_some_and(|usage| usage.total() > MOST_TOKENS || usage.reasoning > MOST_TOKENS);
-    if at == record.at && !too_much && record.model.as_deref() != Some("") {
+    let texts = [record.model.as_deref(), record.answered.as_deref(), Some(&*record.operation)];
+    let storable_whole = texts.into_iter().flatten().all(storable)
+        && record.objects.iter().all(|object| storable(&object.id));
+    if at == record.at && !too_much && record.model.as_deref() != Some("") && storable_whole {
         return Cow::Borrowed(record);
     }
     let mut kept = record.clone();
+    if !storable_whole {
+        kept.model = kept.model.map(|model| replaced(&model).into());
+        kept.answered = kept.answered.map(|model| replaced(&model).into());
+        kept.operation = replaced(&kept.operation).into();
+        kept.objects.retain(|object| storable(&object.id));
+    }
     kept.at = at;
     kept.usage = kept.usage.map(held);
     kept.model = kept.model.filter(|model| !model.is_empty());
     Cow::Owned(kept)
+}
+
+/// A name with a mark in the place of each character that no column takes.
+fn replaced(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 /// Each count of tokens at most [`MOST_TOKENS`].
