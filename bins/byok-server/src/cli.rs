@@ -33,7 +33,7 @@ pub(crate) struct SettingFlags {
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
 
-    /// The database [default: sqlite://<data dir>/byok.db].
+    /// The database: sqlite://FILE or postgres://USER@HOST/NAME [default: sqlite://<data dir>/byok.db].
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -59,7 +59,7 @@ pub(crate) struct ListenFlag {
 pub(crate) enum Command {
     /// Try it out: make everything that is missing, print the keys once, and serve.
     ///
-    /// Makes a data folder with an SQLite database, an encryption key (a file that only you can
+    /// Makes a data folder with an SQLite database (unless another is set), an encryption key (a file that only you can
     /// read), an admin token and a first project with a secret and a publishable key; prints them
     /// with a ready curl command; then serves. Started again on the same folder, it uses what is
     /// there.

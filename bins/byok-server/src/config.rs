@@ -4,6 +4,7 @@
 //! here, all mistakes are reported together, and nothing else in the program reads the environment.
 //! No message shows a value: whatever somebody put into the wrong variable stays out of the logs.
 
+mod database_url;
 mod error;
 mod file;
 mod keys;
@@ -26,6 +27,7 @@ use byok_metering::Durability;
 use byok_net::{IpNet, TrustedUrl};
 use byok_vault::{AdminToken, Keyring};
 
+pub(crate) use database_url::DatabaseUrl;
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Flag, Sources};
 pub(crate) use mail::Mail;
@@ -80,8 +82,8 @@ pub(crate) struct Http {
 pub(crate) struct Storage {
     /// The folder for all that is kept.
     pub(crate) data_dir: PathBuf,
-    /// `sqlite://…`.
-    pub(crate) database_url: String,
+    /// Where the database is.
+    pub(crate) database_url: DatabaseUrl,
     /// What a call's record has to survive before the call's answer ends.
     pub(crate) durability: Durability,
     /// The most that the journal may hold, in bytes, before calls are refused.
@@ -206,8 +208,8 @@ impl Storage {
         let data_dir = reader.text(Setting::DATA_DIR).unwrap_or("./byok-data").to_owned();
         Self {
             database_url: reader
-                .get(Setting::DATABASE_URL, values::database_url)
-                .unwrap_or_else(|| values::database_in(&data_dir)),
+                .get(Setting::DATABASE_URL, DatabaseUrl::parse)
+                .unwrap_or_else(|| DatabaseUrl::in_folder(&data_dir)),
             data_dir: PathBuf::from(data_dir),
             durability: reader
                 .get(Setting::DURABILITY, values::durability)

@@ -10,13 +10,13 @@ use crate::config::Storage;
 
 /// Opens the database without touching its schema.
 pub(crate) async fn open_database(storage: &Storage) -> Result<Database, Failure> {
-    if let Some(path) = storage.database_url.strip_prefix("sqlite://") {
-        let path = std::path::Path::new(path.split('?').next().unwrap_or_default());
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_private_folder(folder)?;
-        }
+    let file = storage.database_url.file();
+    if let Some(folder) = file.and_then(|file| file.parent())
+        && !folder.as_os_str().is_empty()
+    {
+        make_private_folder(folder)?;
     }
-    Ok(Database::open(&storage.database_url).await?)
+    Ok(Database::open(storage.database_url.as_str()).await?)
 }
 
 /// Makes a folder that only its owner can read, if it is not there.

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
 use crate::installation::{open_database, refused};
-use crate::{Failure, Outcome, print};
+use crate::{Failure, Outcome, print, with_sources};
 use byok_store::{AccountFault, CreditReport, Installation};
 
 /// Serves `GET /metrics` in Prometheus' text format, on a listener of its own.
@@ -74,9 +74,10 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         print(format_args!("{mark}  {what:<12}{text}"))
     };
     report("settings", Ok("read".to_owned()))?;
-    let path = config.storage.database_url.trim_start_matches("sqlite://");
-    if !std::path::Path::new(path).exists() {
-        report("database", Err(format!("{path} is not there; `byok-server migrate` makes it")))?;
+    let file = config.storage.database_url.file();
+    if let Some(file) = file.filter(|file| !file.exists()) {
+        let missing = format!("{} is not there; `byok-server migrate` makes it", file.display());
+        report("database", Err(missing))?;
         return Err(Failure::Finding);
     }
     let database = match open_database(&config.storage).await {
@@ -135,7 +136,7 @@ fn lines(failure: Failure) -> String {
     match failure {
         Failure::Config(lines) => lines.join("; "),
         Failure::Finding => "see above".to_owned(),
-        Failure::Other(error) => error.to_string(),
+        Failure::Other(error) => with_sources(&*error),
     }
 }
 

@@ -38,40 +38,6 @@ pub(super) fn base_url(text: &str, example: &str) -> Parsed<TrustedUrl> {
     })
 }
 
-/// The URL of an SQLite file.
-pub(super) fn database_url(text: &str) -> Parsed<String> {
-    let scheme = text.split(':').next().unwrap_or_default();
-    if ["postgres", "postgresql"].contains(&scheme) {
-        return Err("names a PostgreSQL database, which this version does not support yet; write \
-                    it like sqlite:///var/lib/byok/byok.db"
-            .to_owned());
-    }
-    let Some(path) = text.strip_prefix("sqlite://") else {
-        return Err(
-            "is not a database URL; write it like sqlite:///var/lib/byok/byok.db".to_owned()
-        );
-    };
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    if path == ":memory:" || query.contains("memory") {
-        return Err("names a database in memory, which would forget every key and call; write it \
-                    like sqlite:///var/lib/byok/byok.db"
-            .to_owned());
-    }
-    if path.is_empty() || path.ends_with('/') {
-        return Err("names no file; write it like sqlite:///var/lib/byok/byok.db".to_owned());
-    }
-    if !["", "mode=rwc", "mode=rw"].contains(&query) {
-        return Err("has options after the question mark; write it without them".to_owned());
-    }
-    Ok(format!("sqlite://{path}"))
-}
-
-/// The URL of the database in a data folder.
-pub(super) fn database_in(data_dir: &str) -> String {
-    let folder = data_dir.trim_end_matches('/').replace('%', "%25").replace('?', "%3F");
-    format!("sqlite://{folder}/byok.db")
-}
-
 pub(super) fn durability(text: &str) -> Parsed<Durability> {
     match text {
         "disk" => Ok(Durability::Disk),

@@ -17,6 +17,7 @@ mod metering;
 mod nonsense;
 mod objects;
 mod oversize;
+mod postgres;
 mod publishable;
 mod ref_ids;
 mod relay;

@@ -19,7 +19,7 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.http.max_body, 33_554_432);
     assert!(config.http.trusted_proxies.is_empty() && config.http.forward_unknown_paths);
     assert_eq!(config.storage.data_dir.to_str(), Some("./byok-data"));
-    assert_eq!(config.storage.database_url, "sqlite://./byok-data/byok.db");
+    assert_eq!(config.storage.database_url.as_str(), "sqlite://./byok-data/byok.db");
     assert!(matches!(config.storage.durability, Durability::Disk));
     assert_eq!(config.storage.journal_max, 1_073_741_824);
     assert!(config.upstreams.base_urls.is_empty() && config.upstreams.allow_private.is_empty());
@@ -41,7 +41,7 @@ fn flags_go_over_the_environment_and_that_goes_over_the_file() {
     let config = flags.config();
     assert_eq!(config.http.listen.port(), 3);
     assert_eq!(config.log.filter, "warn");
-    assert_eq!(config.storage.database_url, "sqlite:///file/byok.db");
+    assert_eq!(config.storage.database_url.as_str(), "sqlite:///file/byok.db");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn every_setting_can_be_given_in_either_source() {
         assert_eq!(config.http.max_body, 1 << 20);
         assert!(!config.http.forward_unknown_paths);
         assert_eq!(config.storage.data_dir.to_str(), Some("/var/lib/byok"));
-        assert_eq!(config.storage.database_url, "sqlite:///srv/byok.db");
+        assert_eq!(config.storage.database_url.as_str(), "sqlite:///srv/byok.db");
         assert!(matches!(config.storage.durability, Durability::Os));
         assert_eq!(config.storage.journal_max, 2 << 30);
         assert_eq!(keyring.expect("a key is set").current().as_str(), "1-32bfd54f");

@@ -1,8 +1,9 @@
 //! What single settings take.
 
+use std::path::Path;
 use std::time::Duration;
 
-use crate::config::values;
+use crate::config::{DatabaseUrl, values};
 
 #[test]
 fn sizes_are_bytes_or_carry_a_unit_of_thousands_or_of_1024s() {
@@ -44,18 +45,36 @@ fn the_database_in_a_data_folder_has_its_marks_escaped() {
         ("/srv/what?", "sqlite:///srv/what%3F/byok.db"),
         ("/srv/100%", "sqlite:///srv/100%25/byok.db"),
     ] {
-        assert_eq!(values::database_in(folder), url);
-        assert!(values::database_url(url).is_ok(), "{url}");
+        assert_eq!(DatabaseUrl::in_folder(folder).as_str(), url);
+        assert!(DatabaseUrl::parse(url).is_ok(), "{url}");
     }
 }
 
 #[test]
-fn a_database_is_a_file_whatever_else_the_url_says() {
+fn an_sqlite_database_is_a_file_whatever_else_the_url_says() {
     for url in ["sqlite://", "sqlite:", "sqlite://?mode=rwc", "sqlite::memory:", "", "byok.db"] {
-        assert!(values::database_url(url).is_err(), "{url}");
+        assert!(DatabaseUrl::parse(url).is_err(), "{url}");
     }
-    let relative = values::database_url("sqlite://byok.db?mode=rwc");
-    assert_eq!(relative.as_deref(), Ok("sqlite://byok.db"));
+    let relative = DatabaseUrl::parse("sqlite://byok.db?mode=rwc").expect("a file");
+    assert_eq!(relative.as_str(), "sqlite://byok.db");
+    assert_eq!(relative.file(), Some(Path::new("byok.db")));
+}
+
+#[test]
+fn a_postgresql_database_has_a_host_and_a_name() {
+    for url in [
+        "postgres://db/byok",
+        "postgresql://byok:p%40ss@db.example.com:6432/byok?sslmode=verify-full",
+        "postgres://byok@%2Frun%2Fpostgresql/byok",
+        "postgres:///byok?host=/run/postgresql",
+        "postgres://byok@[::1]/byok?sslmode=require&sslrootcert=/etc/ssl/db.pem",
+    ] {
+        let parsed = DatabaseUrl::parse(url).expect(url);
+        assert_eq!((parsed.as_str(), parsed.file()), (url, None));
+    }
+    for url in ["postgres:", "postgres://", "postgres:///byok", "postgres://db", "postgres://db/"] {
+        assert!(DatabaseUrl::parse(url).is_err(), "{url}");
+    }
 }
 
 #[test]
