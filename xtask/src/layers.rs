@@ -102,6 +102,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("aws-sigv4", &["byok-providers"]),
     ("aws-credential-types", &["byok-providers"]),
     ("sea-orm", &["byok-store"]),
+    ("sqlx", &["byok-store"]),
     ("sea-orm-migration", &["byok-store", "byok-migrations"]),
     ("axum", &["byok-api"]),
     ("clap", &["byok-server"]),

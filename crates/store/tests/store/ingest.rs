@@ -2,9 +2,9 @@
 
 use byok_domain::{CallRecord, ErrorClass, KeySource, ProviderKeyId, RequestId, Timestamp, Usage};
 use byok_metering::{Applied, UsageLog};
-use byok_store::CallFilter;
+use byok_store::{CallFilter, Database, Store};
 
-use crate::support::{Rig, T0, at, call, either, key, on_each_database, request_id};
+use crate::support::{Rig, T0, at, audit_key, call, either, key, on_each_database, request_id};
 
 on_each_database!(
     a_journal_applied_five_times_leaves_what_it_leaves_once,
@@ -16,6 +16,7 @@ on_each_database!(
     what_is_unknown_stays_unknown_and_what_is_zero_stays_zero,
     batches_of_every_length_go_in_whole,
     one_request_id_in_two_projects_is_two_calls,
+    journals_that_are_applied_at_once_all_go_in_whole,
 );
 
 /// Everything that applying leaves behind, as text.
@@ -245,4 +246,50 @@ async fn one_request_id_in_two_projects_is_two_calls() {
     let in_one = CallRecord { id, ..call(&one, "customer", 1) };
     let in_two = CallRecord { id, ..call(&two, "customer", 1) };
     assert_eq!(rig.apply(&[in_one, in_two]).await.written, 2);
+}
+
+async fn journals_that_are_applied_at_once_all_go_in_whole() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let name = |n: i64| format!("customer_{n}");
+    for n in 0..20 {
+        rig.connect(&project, key(&format!("pk_{n}"), &name(n))).await;
+    }
+    let mut instances = Vec::new();
+    for instance in 0..4 {
+        let database = Database::open(&rig.place.url).await.unwrap();
+        let (store, project) = (Store::new(database, audit_key()), project.clone());
+        instances.push(tokio::spawn(async move {
+            for batch in 0..10 {
+                // Of an hour each, so that no roll-up keeps them apart; with the same keys, which
+                // they go over in different orders and find rejected.
+                let hour = instance as i64 * 3_600_000;
+                let records: Vec<_> = (0..100)
+                    .map(|n| {
+                        let customer = (n * [1, 3, 7, 9][instance] + batch) % 20;
+                        CallRecord {
+                            key: Some(ProviderKeyId::new(format!("pk_{customer}"))),
+                            error: (n >= 80 && n % 5 == 0).then_some(ErrorClass::KeyRejected),
+                            ..call(&project, &name(customer), hour + batch * 100 + n)
+                        }
+                    })
+                    .collect();
+                let last = (batch as u64 + 1) * 100;
+                let applied = store.apply(&format!("j{instance}"), last, &records).await.unwrap();
+                assert_eq!(applied.written, 100);
+            }
+        }));
+    }
+    for n in 0..20 {
+        rig.connect(&project, key("pk_new", &name(19 - n))).await;
+    }
+    for instance in instances {
+        instance.await.unwrap();
+    }
+    let usage = rig.store.usage(&project, &Default::default()).await.unwrap();
+    assert_eq!((usage.totals.requests, usage.totals.total_tokens), (4_000, 60_000));
+    assert_eq!(rig.number("SELECT COUNT(*) FROM calls").await, 4_000);
+    let used = "SELECT CAST(SUM(total_requests) AS BIGINT) FROM provider_keys";
+    assert_eq!(rig.number(used).await, 4_000);
+    assert_eq!(rig.store.verify_audit(None).await.unwrap().first_bad, None);
 }
