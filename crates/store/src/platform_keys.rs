@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::audit::{Change, Metadata, Target, append};
-use crate::column::{from_json, json, key_status, optional_millis, optional_time, time};
+use crate::column::{from_json, json, key_status, optional_millis, optional_time, storable, time};
 use crate::entity::platform_keys::{ActiveModel, Column, Entity, Model};
 use crate::{By, Store, StoreError, projects};
 
@@ -215,6 +215,9 @@ async fn find(
     project: &ProjectId,
     provider: &ProviderId,
 ) -> Result<Option<Model>, StoreError> {
+    if !storable(provider.as_str()) {
+        return Ok(None);
+    }
     let place = (project.as_str().to_owned(), provider.as_str().to_owned());
     Ok(Entity::find_by_id(place).one(connection).await?)
 }

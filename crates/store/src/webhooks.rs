@@ -14,7 +14,7 @@ pub(crate) use change::remove_all;
 pub use create::NewWebhook;
 pub use deliveries::{Delivery, DeliveryAttempt, DeliveryStatus};
 
-use crate::column::{from_json, optional_time, time};
+use crate::column::{from_json, optional_time, storable, time};
 use crate::entity::webhook_endpoints::{Column, Entity, Model};
 use crate::{Listing, Page, Store, StoreError};
 
@@ -87,6 +87,9 @@ async fn require(
     project: &ProjectId,
     id: &WebhookId,
 ) -> Result<Model, StoreError> {
+    if !storable(id.as_str()) {
+        return Err(StoreError::NotFound("webhook"));
+    }
     Entity::find_by_id(id.as_str())
         .filter(Column::ProjectId.eq(project.as_str()))
         .one(connection)

@@ -81,6 +81,16 @@ async fn connect(
     sea_orm::Database::connect(options).await
 }
 
+/// Has what is changed or removed from here on overwritten with zeros.
+pub(super) async fn wipe_what_is_overwritten(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    writer.execute_unprepared("PRAGMA secure_delete = ON").await.map(drop)
+}
+
+/// The log holds pages as they were until they are moved into the file.
+pub(super) async fn wipe_log(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(drop)
+}
+
 fn recent_enough(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let found = [(); 3].map(|()| parts.next().unwrap_or(0));

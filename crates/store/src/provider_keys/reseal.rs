@@ -4,8 +4,7 @@ use byok_domain::ProjectId;
 use byok_domain::audit::Action;
 use byok_gateway::StoredKey;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
 use super::{describe, read_sealed};
@@ -35,7 +34,8 @@ impl Store {
     /// Puts a key that was sealed anew, one version on, in the place of the old one. Returns whether
     /// it did: a key that was replaced meanwhile stays as it is.
     ///
-    /// What it overwrites is wiped from the file, as far as it has not been moved about before.
+    /// What it overwrites is wiped from an SQLite file, as far as it has not been moved about
+    /// before. PostgreSQL decides itself when the space of an old row is used again.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -45,7 +45,7 @@ impl Store {
         key: &StoredKey,
         by: &By,
     ) -> Result<bool, StoreError> {
-        self.database().writer().execute_unprepared("PRAGMA secure_delete = ON").await?;
+        self.database().wipe_what_is_overwritten().await?;
         let transaction = self.database().begin().await?;
         keys_to_reseal::Entity::delete_by_id(key.id.as_str()).exec(&transaction).await?;
         let found = Entity::find_by_id(key.id.as_str())
@@ -73,8 +73,7 @@ impl Store {
             append(&transaction, self.audit_key(), change, by).await?;
         }
         transaction.commit().await?;
-        // The log of the database holds the old page until it is moved into the file.
-        self.database().writer().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        self.database().wipe_log().await?;
         Ok(resealed)
     }
 }

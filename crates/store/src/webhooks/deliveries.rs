@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::require;
-use crate::column::{count, optional_time, parsed, time};
+use crate::column::{count, optional_time, parsed, storable, time};
 use crate::entity::{webhook_attempts, webhook_deliveries, webhook_events};
 use crate::outbox::{claimed, insert_event, new_id, status};
 use crate::{Listing, Page, Store, StoreError};
@@ -118,6 +118,10 @@ impl Store {
         at: Timestamp,
     ) -> Result<Delivery, StoreError> {
         use webhook_deliveries::Column;
+        if ![Some(id.as_str()), webhook.map(WebhookId::as_str)].into_iter().flatten().all(storable)
+        {
+            return Err(StoreError::NotFound("delivery"));
+        }
         let transaction = self.database().begin().await?;
         let mut query = webhook_deliveries::Entity::find_by_id(id.as_str())
             .filter(Column::ProjectId.eq(project.as_str()));

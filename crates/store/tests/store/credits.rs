@@ -7,7 +7,25 @@ use byok_metering::{CreditLedger, Held, Hold, UsageLog};
 use byok_store::{AuditFilter, Grant, Granted, Ledger, StoreError};
 use tokio::runtime::Handle;
 
-use crate::support::{ALL, Rig, at, by, call, ref_id, request_id};
+use crate::support::{ALL, Rig, at, by, call, on_each_database, ref_id, request_id};
+
+on_each_database!(
+    a_grant_that_is_asked_for_again_is_given_once_and_answered_alike,
+    the_same_key_serves_another_customer_and_another_project,
+    no_balance_grows_past_what_can_be_counted,
+    a_hundred_calls_that_race_for_the_last_credit_are_one_call,
+    a_call_is_held_for_charged_and_the_rest_given_back,
+    a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit,
+    what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down,
+    a_record_that_comes_again_charges_nothing_more,
+    many_calls_of_many_customers_settle_in_one_batch,
+    calls_on_own_keys_and_usage_that_a_customers_address_claims_charge_nothing,
+    a_hold_whose_call_is_never_heard_of_ends_at_its_deadline,
+    more_overdue_holds_than_one_transaction_takes_are_all_released,
+    a_caller_who_leaves_while_it_waits_for_a_hold_leaves_nothing_held,
+    a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journal,
+    books_that_somebody_changed_do_not_balance_and_are_named,
+);
 
 fn credits(n: u64) -> Credits {
     Credits::new(n)
@@ -65,7 +83,6 @@ impl Rig {
     }
 }
 
-#[tokio::test]
 async fn a_grant_that_is_asked_for_again_is_given_once_and_answered_alike() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -97,7 +114,6 @@ async fn a_grant_that_is_asked_for_again_is_given_once_and_answered_alike() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn the_same_key_serves_another_customer_and_another_project() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -108,7 +124,6 @@ async fn the_same_key_serves_another_customer_and_another_project() {
     }
 }
 
-#[tokio::test]
 async fn no_balance_grows_past_what_can_be_counted() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -118,7 +133,6 @@ async fn no_balance_grows_past_what_can_be_counted() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn a_hundred_calls_that_race_for_the_last_credit_are_one_call() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -150,7 +164,6 @@ async fn a_hundred_calls_that_race_for_the_last_credit_are_one_call() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn a_call_is_held_for_charged_and_the_rest_given_back() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -180,7 +193,6 @@ async fn a_call_is_held_for_charged_and_the_rest_given_back() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -191,7 +203,6 @@ async fn a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit() {
     assert_eq!(held, Held::Amount(credits(1)));
 }
 
-#[tokio::test]
 async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -212,7 +223,6 @@ async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn a_record_that_comes_again_charges_nothing_more() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -235,7 +245,6 @@ async fn a_record_that_comes_again_charges_nothing_more() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn many_calls_of_many_customers_settle_in_one_batch() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -253,12 +262,12 @@ async fn many_calls_of_many_customers_settle_in_one_batch() {
     }
     rig.apply(&records).await;
     rig.assert_books_balance().await;
-    let held = rig.number("SELECT SUM(held) FROM credit_accounts").await;
-    let spent = 14 * 10_000 - rig.number("SELECT SUM(balance) FROM credit_accounts").await;
+    let held = rig.number("SELECT CAST(SUM(held) AS BIGINT) FROM credit_accounts").await;
+    let spent =
+        14 * 10_000 - rig.number("SELECT CAST(SUM(balance) AS BIGINT) FROM credit_accounts").await;
     assert_eq!((held, spent), (0, (0..300).map(|n| n % 50).sum::<i64>()));
 }
 
-#[tokio::test]
 async fn calls_on_own_keys_and_usage_that_a_customers_address_claims_charge_nothing() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -270,7 +279,6 @@ async fn calls_on_own_keys_and_usage_that_a_customers_address_claims_charge_noth
     assert_eq!(rig.entries(&project, "c", EntryKind::Settle).await, [0_i64; 0]);
 }
 
-#[tokio::test]
 async fn a_hold_whose_call_is_never_heard_of_ends_at_its_deadline() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -290,7 +298,6 @@ async fn a_hold_whose_call_is_never_heard_of_ends_at_its_deadline() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn more_overdue_holds_than_one_transaction_takes_are_all_released() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -310,7 +317,6 @@ async fn more_overdue_holds_than_one_transaction_takes_are_all_released() {
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn a_caller_who_leaves_while_it_waits_for_a_hold_leaves_nothing_held() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -344,7 +350,6 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
-#[tokio::test]
 async fn a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journal() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -367,7 +372,6 @@ async fn a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journ
     rig.assert_books_balance().await;
 }
 
-#[tokio::test]
 async fn books_that_somebody_changed_do_not_balance_and_are_named() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -8,13 +8,20 @@ use byok_store::{AuditFilter, CustomerChange, Grant, NewApiKey, StoreError, Usag
 use byok_vault::TokenDigest;
 use serde_json::json;
 
-use crate::support::{ALL, Rig, api_key, at, by, call, key, openai, ref_id};
+use crate::support::{ALL, Rig, api_key, at, by, call, key, on_each_database, openai, ref_id};
+
+on_each_database!(
+    whoever_has_a_key_credits_or_a_call_is_a_customer,
+    a_change_keeps_what_it_does_not_name_and_may_take_away,
+    customers_are_found_by_the_tier_they_are_on_the_default_included,
+    an_erased_customer_leaves_what_it_used_and_nothing_of_itself,
+    a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_credits_went,
+);
 
 fn on(tier: &str) -> CustomerChange {
     CustomerChange { tier: Some(Some(tier.into())), ..CustomerChange::default() }
 }
 
-#[tokio::test]
 async fn whoever_has_a_key_credits_or_a_call_is_a_customer() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -31,7 +38,6 @@ async fn whoever_has_a_key_credits_or_a_call_is_a_customer() {
     assert!(rig.store.customer(&project, &ref_id("elsewhere")).await.unwrap().is_none());
 }
 
-#[tokio::test]
 async fn a_change_keeps_what_it_does_not_name_and_may_take_away() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -67,7 +73,6 @@ async fn a_change_keeps_what_it_does_not_name_and_may_take_away() {
     assert!(!format!("{audited:?}").contains("example.com"), "no personal data in the audit log");
 }
 
-#[tokio::test]
 async fn customers_are_found_by_the_tier_they_are_on_the_default_included() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -81,7 +86,6 @@ async fn customers_are_found_by_the_tier_they_are_on_the_default_included() {
     }
 }
 
-#[tokio::test]
 async fn an_erased_customer_leaves_what_it_used_and_nothing_of_itself() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -148,7 +152,6 @@ async fn an_erased_customer_leaves_what_it_used_and_nothing_of_itself() {
     assert!(!format!("{audited:?}").contains("jane"));
 }
 
-#[tokio::test]
 async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_credits_went() {
     use byok_metering::{CreditLedger, Hold};
     let rig = Rig::new().await;

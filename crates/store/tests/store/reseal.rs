@@ -5,7 +5,13 @@ use byok_store::Database;
 use byok_vault::SealedSecret;
 use sea_orm::ConnectionTrait;
 
-use crate::support::{Rig, by, key, seal};
+use crate::support::{Rig, by, key, on_each_database, seal};
+
+on_each_database!(
+    those_that_hold_a_session_token_in_the_clear_are_listed_by_the_migration,
+    a_resealed_key_is_another_version_and_waits_no_more,
+    a_key_that_was_replaced_meanwhile_stays_as_it_is,
+);
 
 const OLD: &str = r#"{"accessKeyId":"AKIA","sessionToken":"token"}"#;
 
@@ -17,7 +23,6 @@ fn anew(mut stored: StoredKey) -> StoredKey {
     stored
 }
 
-#[tokio::test]
 async fn those_that_hold_a_session_token_in_the_clear_are_listed_by_the_migration() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -41,7 +46,6 @@ async fn those_that_hold_a_session_token_in_the_clear_are_listed_by_the_migratio
     assert_eq!(waiting[0].config.get("sessionToken"), Some("token"));
 }
 
-#[tokio::test]
 async fn a_resealed_key_is_another_version_and_waits_no_more() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -61,7 +65,6 @@ async fn a_resealed_key_is_another_version_and_waits_no_more() {
     assert_eq!(rig.number(told).await, 1);
 }
 
-#[tokio::test]
 async fn a_key_that_was_replaced_meanwhile_stays_as_it_is() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

@@ -9,7 +9,15 @@ use byok_domain::{CallRecord, KeyHint, KeyStatus, ProviderConfig, ProviderId, Pr
 use byok_gateway::Directory;
 use byok_store::{AuditFilter, CustomerChange, NewPlatformKey, StoreError};
 
-use crate::support::{ALL, Rig, at, by, call, key, openai, ref_id, seal};
+use crate::support::{ALL, Rig, at, by, call, key, on_each_database, openai, ref_id, seal};
+
+on_each_database!(
+    a_project_begins_with_the_defaults_and_calls_see_what_is_set,
+    a_tier_that_customers_are_on_cannot_be_left_out,
+    a_platform_key_is_replaced_under_its_id_and_sealed_for_each_version,
+    a_removed_project_takes_its_platform_keys_and_customers_with_it,
+    a_circuit_is_written_down_with_the_call_that_changed_it_and_forgotten_with_a_new_key,
+);
 
 fn platform(id: &str) -> NewPlatformKey {
     NewPlatformKey {
@@ -34,7 +42,6 @@ fn tier(name: &str) -> Tier {
     }
 }
 
-#[tokio::test]
 async fn a_project_begins_with_the_defaults_and_calls_see_what_is_set() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -64,7 +71,6 @@ async fn a_project_begins_with_the_defaults_and_calls_see_what_is_set() {
     }
 }
 
-#[tokio::test]
 async fn a_tier_that_customers_are_on_cannot_be_left_out() {
     let rig = Rig::new().await;
     let (project, other) = (rig.project(1).await, rig.project(2).await);
@@ -81,7 +87,6 @@ async fn a_tier_that_customers_are_on_cannot_be_left_out() {
     rig.store.set_tiers(&project, &both, &by(2)).await.unwrap();
 }
 
-#[tokio::test]
 async fn a_platform_key_is_replaced_under_its_id_and_sealed_for_each_version() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -105,7 +110,6 @@ async fn a_platform_key_is_replaced_under_its_id_and_sealed_for_each_version() {
     assert_eq!(rig.store.audit_log(&project, &filter, ALL).await.unwrap().total, 1);
 }
 
-#[tokio::test]
 async fn a_removed_project_takes_its_platform_keys_and_customers_with_it() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -117,7 +121,6 @@ async fn a_removed_project_takes_its_platform_keys_and_customers_with_it() {
     }
 }
 
-#[tokio::test]
 async fn a_circuit_is_written_down_with_the_call_that_changed_it_and_forgotten_with_a_new_key() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;

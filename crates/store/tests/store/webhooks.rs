@@ -17,7 +17,24 @@ use byok_webhooks::{
     About, Attempt, Claimed, Limits, Next, NoticeBox, Outbox, Outcome, Reason, Sealed, Wanted,
 };
 
-use crate::support::{ALL, Rig, at, by, call, key, openai, ref_id, seal};
+use crate::support::{ALL, Rig, at, by, call, key, on_each_database, openai, ref_id, seal};
+
+on_each_database!(
+    connecting_rejecting_and_revoking_a_key_is_told_once_each_with_masked_data,
+    an_endpoint_gets_what_it_wants_while_it_is_enabled_and_of_its_project_alone,
+    a_change_that_is_not_made_is_not_told,
+    a_lease_is_one_workers_until_it_is_over,
+    what_waits_for_one_endpoint_does_not_hide_what_waits_for_others,
+    a_delivery_is_retried_by_the_schedule_and_then_given_up_until_it_is_sent_again,
+    an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled_and_that_is_on_record,
+    a_success_in_between_keeps_an_endpoint,
+    a_rotated_secret_signs_beside_the_new_one_for_a_day,
+    a_project_has_twenty_endpoints_at_most,
+    attempts_are_kept_for_thirty_days_and_then_everything_goes,
+    a_removed_endpoint_and_a_removed_project_leave_nothing_on_its_way,
+    a_test_goes_to_its_endpoint_alone_and_to_no_worker,
+    a_rejected_key_is_a_notice_for_a_day,
+);
 
 const LEASE_MS: i64 = 30_000;
 
@@ -57,7 +74,6 @@ fn kinds(claimed: &[Claimed]) -> Vec<String> {
     claimed.iter().map(|c| event_of(c)["event"].as_str().unwrap().to_owned()).collect()
 }
 
-#[tokio::test]
 async fn connecting_rejecting_and_revoking_a_key_is_told_once_each_with_masked_data() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -113,7 +129,6 @@ async fn connecting_rejecting_and_revoking_a_key_is_told_once_each_with_masked_d
     }
 }
 
-#[tokio::test]
 async fn an_endpoint_gets_what_it_wants_while_it_is_enabled_and_of_its_project_alone() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -134,7 +149,6 @@ async fn an_endpoint_gets_what_it_wants_while_it_is_enabled_and_of_its_project_a
     assert_eq!(ids.len(), 1, "one event, the same id everywhere");
 }
 
-#[tokio::test]
 async fn a_change_that_is_not_made_is_not_told() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -145,18 +159,13 @@ async fn a_change_that_is_not_made_is_not_told() {
     assert!(matches!(refused, Err(StoreError::Taken(_))));
     assert_eq!(rig.number("SELECT COUNT(*) FROM webhook_events").await, 1);
     // The outbox refuses: neither the change nor its event is there.
-    rig.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON webhook_deliveries \
-         BEGIN SELECT RAISE(ABORT, 'full'); END",
-    )
-    .await;
+    rig.refuse_rows("webhook_deliveries").await;
     let customer = ref_id("customer");
     assert!(rig.store.revoke_keys(&project, &openai(), &customer, None, &by(2)).await.is_err());
     assert_eq!(rig.number("SELECT COUNT(*) FROM provider_keys").await, 1);
     assert_eq!(rig.number("SELECT COUNT(*) FROM webhook_events").await, 1);
 }
 
-#[tokio::test]
 async fn a_lease_is_one_workers_until_it_is_over() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -180,7 +189,6 @@ async fn a_lease_is_one_workers_until_it_is_over() {
     assert_eq!(claim(&rig, at(DAY_MS)).await, []);
 }
 
-#[tokio::test]
 async fn what_waits_for_one_endpoint_does_not_hide_what_waits_for_others() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -195,7 +203,6 @@ async fn what_waits_for_one_endpoint_does_not_hide_what_waits_for_others() {
     assert!(claimed.iter().any(|c| c.endpoint.as_str() == "wh_last"));
 }
 
-#[tokio::test]
 async fn a_delivery_is_retried_by_the_schedule_and_then_given_up_until_it_is_sent_again() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -231,7 +238,6 @@ async fn a_delivery_is_retried_by_the_schedule_and_then_given_up_until_it_is_sen
     }
 }
 
-#[tokio::test]
 async fn an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled_and_that_is_on_record() {
     for (outcome, days, reason) in
         [(Outcome::Refused(410), 0, Reason::Gone), (Outcome::TimedOut, 5, Reason::Failing)]
@@ -270,7 +276,6 @@ async fn an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled_and_that_is
     }
 }
 
-#[tokio::test]
 async fn a_success_in_between_keeps_an_endpoint() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -289,7 +294,6 @@ async fn a_success_in_between_keeps_an_endpoint() {
     assert_eq!(row.disabled_at, None);
 }
 
-#[tokio::test]
 async fn a_rotated_secret_signs_beside_the_new_one_for_a_day() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -308,7 +312,6 @@ async fn a_rotated_secret_signs_beside_the_new_one_for_a_day() {
     assert_eq!((claimed.secrets.current, claimed.secrets.previous), (new, None));
 }
 
-#[tokio::test]
 async fn a_project_has_twenty_endpoints_at_most() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -326,7 +329,6 @@ async fn a_project_has_twenty_endpoints_at_most() {
     assert!(matches!(refused, Err(StoreError::TooMany("webhooks"))));
 }
 
-#[tokio::test]
 async fn attempts_are_kept_for_thirty_days_and_then_everything_goes() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -351,7 +353,6 @@ async fn attempts_are_kept_for_thirty_days_and_then_everything_goes() {
     assert_eq!(counts().await, [0, 0, 0]);
 }
 
-#[tokio::test]
 async fn a_removed_endpoint_and_a_removed_project_leave_nothing_on_its_way() {
     let rig = Rig::new().await;
     let (one, two) = (rig.project(1).await, rig.project(2).await);
@@ -377,7 +378,6 @@ async fn a_removed_endpoint_and_a_removed_project_leave_nothing_on_its_way() {
     assert_eq!(rig.number(of_two).await, 0);
 }
 
-#[tokio::test]
 async fn a_test_goes_to_its_endpoint_alone_and_to_no_worker() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -394,7 +394,6 @@ async fn a_test_goes_to_its_endpoint_alone_and_to_no_worker() {
     assert!(matches!(refused, Err(StoreError::NotFound("webhook"))));
 }
 
-#[tokio::test]
 async fn a_rejected_key_is_a_notice_for_a_day() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
