@@ -14,6 +14,10 @@ pub(crate) async fn follow(store: Store, gateway: Arc<Gateway>) {
             Changed::ProviderKeys(project, provider, ref_id) => {
                 gateway.forget_provider_keys(&project, &provider, &ref_id);
             }
+            Changed::PlatformKey(project, provider) => {
+                gateway.forget_platform_key(&project, &provider);
+            }
+            Changed::Customer(project, ref_id) => gateway.forget_customer(&project, &ref_id),
             Changed::Anything => gateway.forget_all(),
         })
         .await;

@@ -2,9 +2,9 @@
 //! what it remembers.
 //!
 //! Whatever is written to the audit log is told in the transaction that writes it, by PostgreSQL's
-//! NOTIFY, and so is a change of a key's status, which mostly is not. Who listens looks into the
-//! audit log once a second besides, for what was told and not heard. An SQLite file has one process,
-//! which knows what it does.
+//! NOTIFY, and so is what has no entry there: a change of a key's status or circuit, and of credits
+//! by calls. Who listens looks into the audit log once a second besides, for what was told and not
+//! heard. An SQLite file has one process, which knows what it does.
 
 mod watch;
 
@@ -29,6 +29,10 @@ pub enum Changed {
     ApiKey(ApiKeyId),
     /// A customer's keys for a provider.
     ProviderKeys(ProjectId, ProviderId, RefId),
+    /// The platform's own key for a provider.
+    PlatformKey(ProjectId, ProviderId),
+    /// A customer's plan or credits.
+    Customer(ProjectId, RefId),
     /// Nobody can say what: for a while it could not be heard.
     Anything,
 }
@@ -53,18 +57,46 @@ impl Changed {
         metadata: &Value,
     ) -> Option<Self> {
         let project = project?.clone();
-        Some(match Target::parse(target) {
-            Some(Target::ApiKey) => Self::ApiKey(ApiKeyId::new(target_id)),
-            Some(Target::ProviderKey) => {
-                let provider = metadata["provider"].as_str().map(ProviderId::new);
-                let ref_id = metadata["refId"].as_str().and_then(|text| RefId::parse(text).ok());
-                match (provider, ref_id) {
-                    (Some(provider), Some(ref_id)) => Self::ProviderKeys(project, provider, ref_id),
-                    _ => Self::Project(project),
-                }
+        let provider = || metadata["provider"].as_str().map(ProviderId::new);
+        let ref_id = || metadata["refId"].as_str().and_then(|text| RefId::parse(text).ok());
+        let told = match Target::parse(target) {
+            Some(Target::ApiKey) => Some(Self::ApiKey(ApiKeyId::new(target_id))),
+            Some(Target::ProviderKey) => provider()
+                .zip(ref_id())
+                .map(|(provider, ref_id)| Self::ProviderKeys(project.clone(), provider, ref_id)),
+            Some(Target::PlatformKey) => {
+                provider().map(|provider| Self::PlatformKey(project.clone(), provider))
             }
-            _ => Self::Project(project),
-        })
+            // Of one that was erased the log has no name: all of the project is forgotten.
+            Some(Target::Customer) => {
+                ref_id().map(|ref_id| Self::Customer(project.clone(), ref_id))
+            }
+            // They are looked up for each delivery.
+            Some(Target::Webhook) => return None,
+            _ => None,
+        };
+        Some(told.unwrap_or(Self::Project(project)))
+    }
+
+    /// Tells the other processes of changes that the audit log has no entries of, once the
+    /// transaction is committed.
+    pub(crate) async fn tell_all(
+        transaction: &DatabaseTransaction,
+        changes: impl Iterator<Item = Self>,
+    ) -> Result<(), DbErr> {
+        if transaction.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let messages: Vec<_> =
+            changes.map(|changed| json(&Message { sequence: None, changed })).collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT COUNT(pg_notify($1, message)) \
+                   FROM json_array_elements_text($2::json) AS told (message)";
+        let values = [CHANNEL.into(), json(&messages).into()];
+        let statement = Statement::from_sql_and_values(BACKEND, sql, values);
+        transaction.query_one_raw(statement).await.map(drop)
     }
 
     /// Tells the other processes, once the transaction is committed.

@@ -17,6 +17,7 @@ use sea_orm::DatabaseTransaction;
 
 use self::batch::Batch;
 use self::call_rows::Inserted;
+use crate::changes::Changed;
 use crate::credits::settle;
 use crate::{Store, StoreError};
 
@@ -63,6 +64,9 @@ impl Store {
         let settled = settle(&transaction, batch.iter()).await?;
         call_rows::correct_charges(&transaction, &settled.short).await?;
         batch.charge(&settled.short);
+        let charged = settled.charged.iter();
+        let charged = charged.map(|of| Changed::Customer(of.project.clone(), of.ref_id.clone()));
+        Changed::tell_all(&transaction, charged).await?;
         let changed_keys = self.fold(&transaction, &batch).await?;
         positions::advance(&transaction, journal, last_seq.max(done)).await?;
         transaction.commit().await?;

@@ -4,11 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use byok_domain::audit::Action;
-use byok_domain::{CallRecord, ErrorClass, KeyStatus, ProjectId, ProviderKeyId};
-use byok_store::{Changed, Database, ProjectChange, Store, Verdict};
+use byok_domain::call::{CircuitChange, OpenUntil};
+use byok_domain::circuit::Cause;
+use byok_domain::routing::RoutingChange;
+use byok_domain::tiers::Tiers;
+use byok_domain::{
+    CallRecord, Credits, ErrorClass, KeyHint, KeySource, KeyStatus, ProjectId, ProviderConfig,
+    ProviderKeyId,
+};
+use byok_store::{
+    Changed, CustomerChange, Database, Grant, NewPlatformKey, ProjectChange, Store, Verdict,
+};
 
 use crate::support::{
     ALL, Rig, api_key, at, audit_key, by, call, key, on_each_database, on_postgres, openai, ref_id,
+    seal,
 };
 
 on_each_database!(a_store_that_is_alone_hears_nothing_and_one_of_several_hears_all);
@@ -93,6 +103,59 @@ async fn a_store_that_is_alone_hears_nothing_and_one_of_several_hears_all() {
     other.hears(&it).await;
     let entries = other.store.audit_log_of_installation(&Default::default(), ALL).await.unwrap();
     assert!(entries.data.iter().any(|entry| entry.action == Action::ProjectDeleted));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs a PostgreSQL server, which `cargo xtask test` starts"]
+async fn who_pays_and_what_customers_have_is_heard_by_others_on_postgres() {
+    on_postgres(async {
+        let rig = Rig::new().await;
+        let project = rig.project(1).await;
+        let customer = ref_id("c");
+        rig.connect(&project, key("pk_1", "c")).await;
+        let other = Other::beside(&rig).await;
+        let (store, by) = (&rig.store, by(1));
+        let it = Changed::Project(project.clone());
+        store.update_routing(&project, RoutingChange::default(), &by).await.unwrap();
+        other.hears(&it).await;
+        store.set_tiers(&project, &Tiers::built_in(), &by).await.unwrap();
+        other.hears(&it).await;
+        let platform = NewPlatformKey {
+            id: ProviderKeyId::new("plk_1"),
+            provider: openai(),
+            hint: KeyHint::stored("…wxyz".into()),
+            config: ProviderConfig::default(),
+            status: KeyStatus::Valid,
+            last_error: None,
+            validated_at: Some(at(0)),
+        };
+        let platforms = Changed::PlatformKey(project.clone(), openai());
+        store.set_platform_key(&project, platform, seal, &by).await.unwrap();
+        other.hears(&platforms).await;
+        store.remove_platform_key(&project, &openai(), &by).await.unwrap();
+        other.hears(&platforms).await;
+        let customers = Changed::Customer(project.clone(), customer.clone());
+        let change = CustomerChange { tier: Some(Some("free".into())), ..Default::default() };
+        store.update_customer(&project, &customer, change, &by).await.unwrap();
+        other.hears(&customers).await;
+        let grant = Grant { amount: Credits::new(5), reason: None, idempotency_key: "k".into() };
+        store.grant_credits(&project, &customer, &grant, &by).await.unwrap();
+        other.hears(&customers).await;
+        // Calls that credits pay for and that open a circuit have no entries in the audit log.
+        let mut record = call(&project, "c", 5);
+        record.source = KeySource::Credits;
+        record.aftermath.credits = Some(Credits::new(2));
+        rig.apply(&[record]).await;
+        other.hears(&customers).await;
+        let mut record = call(&project, "c", 6);
+        let open = Some(OpenUntil { until: at(90_000), cause: Cause::QuotaExhausted });
+        record.aftermath.circuits = vec![CircuitChange { key: ProviderKeyId::new("pk_1"), open }];
+        rig.apply(&[record]).await;
+        other.hears(&Changed::ProviderKeys(project.clone(), openai(), customer.clone())).await;
+        store.erase_customer(&project, &customer, &ref_id("erased_1"), &by).await.unwrap();
+        other.hears(&it).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
