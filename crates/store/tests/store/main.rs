@@ -19,6 +19,7 @@ mod keyring;
 mod money;
 mod projects;
 mod provider_keys;
+mod races;
 mod reprice;
 mod reseal;
 mod routing;
