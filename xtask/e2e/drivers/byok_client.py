@@ -244,6 +244,7 @@ def _() -> None:
     row = byok.logs.list(ref_id=REF)["data"][0]
     shown = byok.logs.get(row["id"])
     holds(set(shown.pop("unitPrices")) == {"input", "output"}, "unit prices")
+    same(shown.pop("attempts"), [], "attempts that failed before")
     same(shown, row, "row")
     same(row["projectId"], PROJECT, "project")
     holds(row["latencyMs"] >= row["firstByteMs"] >= 0, f"latency: {row}")
