@@ -108,7 +108,7 @@ async fn a_store_that_is_alone_hears_nothing_and_one_of_several_hears_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a PostgreSQL server, which `cargo xtask test` starts"]
 async fn who_pays_and_what_customers_have_is_heard_by_others_on_postgres() {
-    on_postgres(async {
+    on_postgres(Box::pin(async {
         let rig = Rig::new().await;
         let project = rig.project(1).await;
         let customer = ref_id("c");
@@ -154,7 +154,7 @@ async fn who_pays_and_what_customers_have_is_heard_by_others_on_postgres() {
         other.hears(&Changed::ProviderKeys(project.clone(), openai(), customer.clone())).await;
         store.erase_customer(&project, &customer, &ref_id("erased_1"), &by).await.unwrap();
         other.hears(&it).await;
-    })
+    }))
     .await;
 }
 

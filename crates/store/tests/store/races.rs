@@ -24,7 +24,7 @@ async fn three_stores(rig: &Rig) -> [Store; 3] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a PostgreSQL server, which `cargo xtask test` starts"]
 async fn calls_at_three_instances_never_spend_a_credit_twice_on_postgres() {
-    on_postgres(async {
+    on_postgres(Box::pin(async {
         let rig = Rig::new().await;
         let project = rig.project(1).await;
         let stores = three_stores(&rig).await;
@@ -98,14 +98,14 @@ async fn calls_at_three_instances_never_spend_a_credit_twice_on_postgres() {
         }
         assert_eq!(rig.store.verify_credits().await.unwrap().faults, []);
         assert_eq!(rig.store.verify_audit(None).await.unwrap().first_bad, None);
-    })
+    }))
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "needs a PostgreSQL server, which `cargo xtask test` starts"]
 async fn deliveries_and_notices_go_to_one_of_three_instances_on_postgres() {
-    on_postgres(async {
+    on_postgres(Box::pin(async {
         let rig = Rig::new().await;
         let project = rig.project(1).await;
         for n in 0..4 {
@@ -168,6 +168,6 @@ async fn deliveries_and_notices_go_to_one_of_three_instances_on_postgres() {
         assert_eq!((deliveries.len(), notices.len()), (expected, rejected.len()));
         let attempts = rig.number("SELECT COUNT(*) FROM webhook_attempts").await;
         assert_eq!(usize::try_from(attempts).unwrap(), expected);
-    })
+    }))
     .await;
 }
