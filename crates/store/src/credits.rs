@@ -23,7 +23,7 @@ pub(crate) use account::balance;
 pub use entry::CreditEntry;
 pub use grant::{Grant, Granted};
 pub use ledger::Ledger;
-pub(crate) use settle::settle;
+pub(crate) use settle::{Charged, settle};
 pub use verify::{AccountFault, CreditReport};
 
 use crate::entity::credit_entries::{Column, Entity};

@@ -4,6 +4,7 @@ mod batch;
 mod call_rows;
 mod circuits;
 mod customers;
+mod events;
 mod key_uses;
 mod objects;
 mod positions;
@@ -68,6 +69,7 @@ impl Store {
         let charged = charged.map(|of| Changed::Customer(of.project.clone(), of.ref_id.clone()));
         Changed::tell_all(&transaction, charged).await?;
         let changed_keys = self.fold(&transaction, &batch).await?;
+        events::tell(&transaction, &batch, &settled.charged).await?;
         positions::advance(&transaction, journal, last_seq.max(done)).await?;
         transaction.commit().await?;
         let written = batch.len();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use byok_domain::credits::{Balance, EntryKind, Settlement, settle as charge};
-use byok_domain::{CallRecord, Credits, KeySource, ProjectId, RefId, RequestId};
+use byok_domain::{CallRecord, Credits, KeySource, ProjectId, RefId, RequestId, Timestamp};
 use sea_orm::ConnectionTrait;
 
 use super::account::{change, lock};
@@ -15,11 +15,15 @@ use crate::StoreError;
 /// Keys that are looked up at a time.
 const LOOK_UP: usize = 256;
 
-/// A customer whose account calls changed.
+/// A customer whose account calls changed, and what was there before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Charged {
     pub(crate) project: ProjectId,
     pub(crate) ref_id: RefId,
+    pub(crate) before: Balance,
+    pub(crate) after: Balance,
+    /// The time of the last of the calls.
+    pub(crate) at: Timestamp,
 }
 
 /// What came of settling.
@@ -104,9 +108,10 @@ async fn of_account(
     entries: &mut Vec<NewEntry>,
     settled: &mut Settled,
 ) -> Result<(), StoreError> {
-    let before = lock(connection, project, ref_id).await?;
-    let mut now = before.unwrap_or_default();
-    let Balance { balance, held } = now;
+    let before = lock(connection, project, ref_id).await?.unwrap_or_default();
+    let mut now = before;
+    let calls = work.released.iter().chain(&work.costs);
+    let at = calls.map(|(call, _)| call.at).max();
     for (call, amount) in work.released {
         now.held = now.held.less(amount);
         let kind = EntryKind::Release;
@@ -127,9 +132,15 @@ async fn of_account(
             settled.short.insert((project.clone(), call.id), charged);
         }
     }
-    let (spent, given_back) = (balance.less(now.balance), held.less(now.held));
+    let (spent, given_back) = (before.balance.less(now.balance), before.held.less(now.held));
     change(connection, project, ref_id, -signed(spent), -signed(given_back)).await?;
-    settled.charged.push(Charged { project: project.clone(), ref_id: ref_id.clone() });
+    settled.charged.extend(at.map(|at| Charged {
+        project: project.clone(),
+        ref_id: ref_id.clone(),
+        before,
+        after: now,
+        at,
+    }));
     Ok(())
 }
 

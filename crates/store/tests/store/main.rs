@@ -12,6 +12,7 @@ mod connect;
 mod credits;
 mod customers;
 mod directory;
+mod events;
 mod filters;
 mod ingest;
 mod installation;
