@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use byok_domain::{ProjectId, RefId};
 use byok_gateway::Gateway;
 use byok_net::{EgressPolicy, InvalidRoots, Timeouts, Upstream};
 use byok_store::Store;
 use byok_webhooks::email::{MailWorker, Mailer};
-use byok_webhooks::{Courier, Limits, OutboxError, Recipients, Worker};
+use byok_webhooks::{Courier, Limits, Worker};
 use tokio::runtime::Handle;
 
 use crate::config::Mail;
@@ -50,7 +48,7 @@ impl Deliveries {
         let webhooks = Worker::start(outbox.clone(), courier, gateway.clone(), limits, control);
         let mail = mail.map(|mail| {
             let mailer = Mailer::new(mail.server, mail.from);
-            MailWorker::start(outbox, Arc::new(NoAddresses), mailer, gateway.clone(), control)
+            MailWorker::start(outbox.clone(), outbox, mailer, gateway.clone(), control)
         });
         Self { webhooks, _mail: mail }
     }
@@ -59,15 +57,5 @@ impl Deliveries {
     /// then is delivered again at the next start.
     pub(crate) async fn stop(self, within: Duration) {
         let _ = tokio::time::timeout(within, self.webhooks.stop()).await;
-    }
-}
-
-/// Customers have no addresses in this version, so nobody is written to.
-struct NoAddresses;
-
-#[async_trait]
-impl Recipients for NoAddresses {
-    async fn address(&self, _: &ProjectId, _: &RefId) -> Result<Option<String>, OutboxError> {
-        Ok(None)
     }
 }

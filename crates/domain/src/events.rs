@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::routing::FallbackReason;
 use crate::time::HOUR_MS;
 use crate::{KeyHint, KeyStatus, ProjectId, ProviderId, ProviderKeyId, RefId, Timestamp};
 
@@ -176,9 +177,14 @@ impl Event {
         }
     }
 
-    /// Whether the customer is told by e-mail too, where e-mail is set up.
+    /// Whether the customer is told by e-mail too, where e-mail is set up. One who has no key is
+    /// not told that it does not work.
     pub fn is_noticed(&self) -> bool {
-        matches!(self, Self::KeyInvalid { .. } | Self::Fallback { .. })
+        match self {
+            Self::KeyInvalid { .. } => true,
+            Self::Fallback { reason, .. } => *reason != FallbackReason::NoKey.as_str(),
+            _ => false,
+        }
     }
 
     /// How often an event of this kind is told at most, at `at`; `None` for those that are told
@@ -352,6 +358,14 @@ mod tests {
         let alike = |a: &Event, b: &Event| a.debounce(at) == b.debounce(at);
         assert!(alike(&fallback("no_key"), &fallback("no_key")));
         assert!(!alike(&fallback("no_key"), &fallback("key_rejected")));
+    }
+
+    #[test]
+    fn nobody_is_written_to_for_a_key_that_never_was() {
+        for reason in FallbackReason::ALL {
+            let noticed = fallback(reason.as_str()).is_noticed();
+            assert_eq!(noticed, reason != FallbackReason::NoKey, "{reason:?}");
+        }
     }
 
     #[test]

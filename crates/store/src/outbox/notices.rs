@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use byok_domain::events::EventType;
 use byok_domain::time::DAY_MS;
-use byok_domain::{EventId, ProjectId, Timestamp};
-use byok_webhooks::{About, Notice, NoticeBox, OutboxError};
+use byok_domain::{EventId, ProjectId, RefId, Timestamp};
+use byok_webhooks::{About, Notice, NoticeBox, OutboxError, Recipients};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
@@ -19,6 +19,18 @@ const TABLE: &str = "webhook_events";
 
 /// What is older is no news: e-mail may just have been set up.
 const NEWS_MS: i64 = DAY_MS;
+
+#[async_trait]
+impl Recipients for Store {
+    async fn address(
+        &self,
+        project: &ProjectId,
+        ref_id: &RefId,
+    ) -> Result<Option<String>, OutboxError> {
+        let customer = self.customer(project, ref_id).await.map_err(unavailable)?;
+        Ok(customer.and_then(|customer| customer.email))
+    }
+}
 
 #[async_trait]
 impl NoticeBox for Store {

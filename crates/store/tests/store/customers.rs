@@ -6,6 +6,7 @@ use byok_domain::credential::ApiKeyKind;
 use byok_domain::{ApiKeyId, CallRecord, Credits, ProviderKeyId};
 use byok_store::{AuditFilter, CustomerChange, Grant, NewApiKey, StoreError, UsageFilter};
 use byok_vault::TokenDigest;
+use byok_webhooks::Recipients;
 use serde_json::json;
 
 use crate::support::{ALL, Rig, api_key, at, by, call, key, on_each_database, openai, ref_id};
@@ -179,4 +180,23 @@ async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_cre
     let left = rig.store.credits(&project, &tombstone).await.unwrap();
     assert_eq!((left.balance, left.held), (Credits::new(43), Credits::ZERO));
     assert!(rig.store.verify_credits().await.unwrap().faults.is_empty());
+}
+
+#[tokio::test]
+async fn a_notice_goes_to_the_address_of_the_projects_own_customer() {
+    let rig = Rig::new().await;
+    let (project, other) = (rig.project(1).await, rig.project(2).await);
+    let email = Some(Some("c@example.com".into()));
+    let change = CustomerChange { email, ..CustomerChange::default() };
+    rig.store.update_customer(&project, &ref_id("known"), change, &by(1)).await.unwrap();
+    rig.apply(&[call(&project, "silent", 2)]).await;
+    for (project, customer, address) in [
+        (&project, "known", Some("c@example.com")),
+        (&project, "silent", None),
+        (&project, "unheard_of", None),
+        (&other, "known", None),
+    ] {
+        let found = rig.store.address(project, &ref_id(customer)).await.unwrap();
+        assert_eq!(found.as_deref(), address, "{customer}");
+    }
 }
