@@ -6,12 +6,13 @@ use byok_domain::{ApiKeyId, KeyHint, ProjectId, RefId, Timestamp};
 use byok_vault::{AuditKey, Token, TokenDigest, TokenHasher, random_bytes};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    IntoActiveModel, QueryFilter,
 };
 
 use crate::audit::{Change, Metadata, Target, append};
 use crate::column::{optional_millis, optional_time, parsed, ref_id, storable, time};
 use crate::entity::api_keys::{ActiveModel, Column, Entity, Model};
+use crate::listing::in_order;
 use crate::{By, Listing, Page, Store, StoreError, projects};
 
 const TABLE: &str = "api_keys";
@@ -107,15 +108,8 @@ impl Store {
         page: Page,
     ) -> Result<Listing<ApiKeyRow>, StoreError> {
         let query = Entity::find().filter(Column::ProjectId.eq(project.as_str()));
-        let total = query.clone().count(self.database().reader()).await?;
-        let data = query
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .limit(page.limit)
-            .offset(page.offset)
-            .all(self.database().reader())
-            .await?;
-        Listing { data, total }.try_map(read)
+        let order = [Column::CreatedAt, Column::Id];
+        in_order(self.database().reader(), query, order, page).await?.try_map(read)
     }
 
     /// Withdraws a token. Returns its digest, so that whoever remembers the token can forget it.

@@ -16,6 +16,7 @@ pub use deliveries::{Delivery, DeliveryAttempt, DeliveryStatus};
 
 use crate::column::{from_json, optional_time, storable, time};
 use crate::entity::webhook_endpoints::{Column, Entity, Model};
+use crate::listing::in_order;
 use crate::{Listing, Page, Store, StoreError};
 
 pub(crate) const TABLE: &str = "webhook_endpoints";
@@ -53,17 +54,9 @@ impl Store {
         project: &ProjectId,
         page: Page,
     ) -> Result<Listing<Webhook>, StoreError> {
-        use sea_orm::{PaginatorTrait, QueryOrder, QuerySelect};
         let query = Entity::find().filter(Column::ProjectId.eq(project.as_str()));
-        let total = query.clone().count(self.database().reader()).await?;
-        let data = query
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .limit(page.limit)
-            .offset(page.offset)
-            .all(self.database().reader())
-            .await?;
-        Listing { data, total }.try_map(read)
+        let order = [Column::CreatedAt, Column::Id];
+        in_order(self.database().reader(), query, order, page).await?.try_map(read)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use byok_domain::{KeyStatus, ProjectId, ProviderId, ProviderKeyId, RefId};
 use byok_gateway::StoredKey;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::{ProviderKeyRow, read, read_sealed};
 use crate::entity::provider_keys::{Column, Entity};
+use crate::listing::in_order;
 use crate::{Listing, Page, Store, StoreError};
 
 /// Which keys are wanted; all parts have to fit.
@@ -40,15 +41,8 @@ impl Store {
         if let Some(status) = filter.status {
             query = query.filter(Column::Status.eq(status.as_str()));
         }
-        let total = query.clone().count(self.database().reader()).await?;
-        let data = query
-            .order_by_asc(Column::CreatedAt)
-            .order_by_asc(Column::Id)
-            .limit(page.limit)
-            .offset(page.offset)
-            .all(self.database().reader())
-            .await?;
-        Listing { data, total }.try_map(read)
+        let order = [Column::CreatedAt, Column::Id];
+        in_order(self.database().reader(), query, order, page).await?.try_map(read)
     }
 
     /// One provider key of a project.
