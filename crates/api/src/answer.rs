@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use byok_domain::RequestId;
+use byok_store::Page;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
 use serde::ser::Serializer;
@@ -26,6 +27,21 @@ pub(crate) fn json(value: &impl Serialize) -> Answer {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// A part of a list, as every list that is paged by offset is answered.
+#[derive(Serialize)]
+struct List<T> {
+    data: Vec<T>,
+    total: u64,
+    limit: u64,
+    offset: u64,
+}
+
+/// The part `page` of a list that has `total` entries in all.
+pub(crate) fn list<T: Serialize>(data: Vec<T>, total: u64, page: Page) -> Answer {
+    let Page { limit, offset } = page;
+    json(&List { data, total, limit, offset })
 }
 
 /// Adds the headers that all answers of our own share.

@@ -2,7 +2,7 @@
 
 use byok_domain::credential::ApiKeyKind;
 use byok_domain::{ApiKeyId, KeyHint, RefId, Timestamp};
-use byok_store::{ApiKeyRow, NewApiKey, Page};
+use byok_store::{ApiKeyRow, NewApiKey};
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown, shown_if_any};
@@ -44,14 +44,6 @@ impl<'a> Shown<'a> {
             revoked_at: row.revoked_at,
         }
     }
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    data: Vec<Shown<'a>>,
-    total: u64,
-    limit: u64,
-    offset: u64,
 }
 
 /// `POST /api-keys`.
@@ -97,10 +89,10 @@ fn expiry(fields: &mut Fields, now: Timestamp) -> Option<Timestamp> {
 /// `GET /api-keys`.
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     let query = ask.query(&["limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
-    let rows = ask.state.store.api_keys(scope.id(), Page { limit, offset }).await?;
+    let page = query.page()?;
+    let rows = ask.state.store.api_keys(scope.id(), page).await?;
     let data = rows.data.iter().map(|row| Shown::of(row, None)).collect();
-    answer::json(&List { data, total: rows.total, limit, offset })
+    answer::list(data, rows.total, page)
 }
 
 /// `DELETE /api-keys/{id}`.

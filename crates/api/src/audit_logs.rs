@@ -47,14 +47,6 @@ impl From<AuditEntry> for Shown {
     }
 }
 
-#[derive(Serialize)]
-struct List {
-    data: Vec<Shown>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 /// `GET /audit-logs`: a project's entries.
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     let (filter, page) = wanted(&ask)?;
@@ -81,7 +73,7 @@ fn wanted(ask: &Ask) -> Result<(AuditFilter, Page), ApiError> {
     Ok((filter, query.page()?))
 }
 
-fn shown_page(entries: Listing<AuditEntry>, Page { limit, offset }: Page) -> Answer {
+fn shown_page(entries: Listing<AuditEntry>, page: Page) -> Answer {
     let data = entries.data.into_iter().map(Shown::from).collect();
-    answer::json(&List { data, total: entries.total, limit, offset })
+    answer::list(data, entries.total, page)
 }

@@ -2,7 +2,7 @@
 
 use byok_domain::credits::EntryKind;
 use byok_domain::{Credits, RequestId, Timestamp};
-use byok_store::{CreditEntry, Grant, Page};
+use byok_store::{CreditEntry, Grant};
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown};
@@ -50,14 +50,6 @@ struct Granted {
     transaction: Transaction,
 }
 
-#[derive(Serialize)]
-struct List {
-    data: Vec<Transaction>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 /// `GET /customers/{refId}/credits`; nothing for a customer who was never given any.
 pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
     ask.query(&[])?;
@@ -92,11 +84,10 @@ pub(crate) async fn grant(scope: Scope, ask: Ask) -> Answer {
 /// `GET /customers/{refId}/credits/transactions`, newest first.
 pub(crate) async fn transactions(scope: Scope, ask: Ask) -> Answer {
     let query = ask.query(&["limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
+    let page = query.page()?;
     let ref_id = named(&ask)?;
     ask.state.usage.caught_up(PATIENCE).await;
-    let page = Page { limit, offset };
     let entries = ask.state.store.credit_entries(scope.id(), &ref_id, page).await?;
     let data = entries.data.into_iter().map(Transaction::from).collect();
-    answer::json(&List { data, total: entries.total, limit, offset })
+    answer::list(data, entries.total, page)
 }

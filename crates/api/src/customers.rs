@@ -2,7 +2,7 @@
 
 use byok_domain::tiers::Tiers;
 use byok_domain::{Credits, RefId, Timestamp};
-use byok_store::{Customer, CustomerChange, Page};
+use byok_store::{Customer, CustomerChange};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -60,25 +60,17 @@ impl Shown {
     }
 }
 
-#[derive(Serialize)]
-struct List {
-    data: Vec<Shown>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 /// `GET /customers`.
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     let query = ask.query(&["tier", "limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
+    let page = query.page()?;
     // Whoever a call was for is among them.
     ask.state.usage.caught_up(PATIENCE).await;
     let store = &ask.state.store;
     let tiers = store.tiers(scope.id()).await?;
-    let found = store.customers(scope.id(), query.text("tier"), Page { limit, offset }).await?;
+    let found = store.customers(scope.id(), query.text("tier"), page).await?;
     let data = found.data.into_iter().map(|customer| Shown::of(customer, &tiers)).collect();
-    answer::json(&List { data, total: found.total, limit, offset })
+    answer::list(data, found.total, page)
 }
 
 /// `GET /customers/{refId}`.

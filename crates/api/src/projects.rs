@@ -2,7 +2,7 @@
 
 use byok_domain::credential::Environment;
 use byok_domain::{ClientGone, ProjectId, ProjectSettings, SettingsChange, Timestamp};
-use byok_store::{MadeProject, Page, Project, ProjectChange};
+use byok_store::{MadeProject, Project, ProjectChange};
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown};
@@ -35,14 +35,6 @@ impl From<Project> for Shown {
     }
 }
 
-#[derive(Serialize)]
-struct List {
-    data: Vec<Shown>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 /// What is told of a new project. Its keys are told this once.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,10 +51,10 @@ struct Created<'a> {
 /// `GET /projects`.
 pub(crate) async fn list(_: Installation, ask: Ask) -> Answer {
     let query = ask.query(&["limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
-    let projects = ask.state.store.projects(Page { limit, offset }).await?;
+    let page = query.page()?;
+    let projects = ask.state.store.projects(page).await?;
     let data = projects.data.into_iter().map(Shown::from).collect();
-    answer::json(&List { data, total: projects.total, limit, offset })
+    answer::list(data, projects.total, page)
 }
 
 /// `POST /projects`.

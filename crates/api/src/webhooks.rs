@@ -14,7 +14,7 @@ pub(crate) use rotate::rotate;
 pub(crate) use test::test;
 
 use byok_domain::{Timestamp, WebhookId};
-use byok_store::{Page, Webhook};
+use byok_store::Webhook;
 use byok_vault::{DataKey, SealedSecret, WebhookBinding, random_bytes};
 use byok_webhooks::Secret;
 use serde::Serialize;
@@ -67,21 +67,13 @@ impl<'a> From<&'a Webhook> for Shown<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    data: Vec<Shown<'a>>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 /// `GET /webhooks`.
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     let query = ask.query(&["limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
-    let rows = ask.state.store.webhooks(scope.id(), Page { limit, offset }).await?;
+    let page = query.page()?;
+    let rows = ask.state.store.webhooks(scope.id(), page).await?;
     let data = rows.data.iter().map(Shown::from).collect();
-    answer::json(&List { data, total: rows.total, limit, offset })
+    answer::list(data, rows.total, page)
 }
 
 /// A new secret for an endpoint.

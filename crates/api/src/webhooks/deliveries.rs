@@ -1,7 +1,7 @@
 //! `GET /webhooks/{id}/deliveries`, and sending one of them again.
 
 use byok_domain::{DeliveryId, EventId, Timestamp, WebhookId};
-use byok_store::{Delivery, DeliveryAttempt, Page};
+use byok_store::{Delivery, DeliveryAttempt};
 use serde::Serialize;
 
 use crate::answer::{self, Answer, shown, shown_if_any};
@@ -56,22 +56,13 @@ impl<'a> From<&'a DeliveryAttempt> for ShownAttempt<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    data: Vec<Shown<'a>>,
-    total: u64,
-    limit: u64,
-    offset: u64,
-}
-
 pub(crate) async fn list(scope: Scope, ask: Ask) -> Answer {
     let query = ask.query(&["limit", "offset"])?;
-    let Page { limit, offset } = query.page()?;
+    let page = query.page()?;
     let id = WebhookId::new(ask.param("id"));
-    let page = Page { limit, offset };
     let rows = ask.state.store.webhook_deliveries(scope.id(), &id, page).await?;
     let data = rows.data.iter().map(Shown::from).collect();
-    answer::json(&List { data, total: rows.total, limit, offset })
+    answer::list(data, rows.total, page)
 }
 
 /// `POST /webhooks/{id}/deliveries/{deliveryId}/resend`, and the same without `{id}`.
