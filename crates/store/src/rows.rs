@@ -6,9 +6,8 @@ use crate::StoreError;
 use crate::column::BACKEND;
 
 /// Rows a statement may carry. A few fixed sizes, so that the connection finds each of them among
-/// the statements it has prepared; the largest is far below the 32,766 values of SQLite and the 65,535
-/// of PostgreSQL.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+/// the statements it has prepared; the values of a larger one no longer fit the processor's caches.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
 
 /// Runs `head (…),(…),… tail` over all `rows`, each of which `fill` turns into `columns` values.
 /// Returns how many rows of the database that affected.

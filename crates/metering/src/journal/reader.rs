@@ -26,6 +26,8 @@ pub(crate) struct Reader {
     spool: Arc<Spool>,
     next_seq: u64,
     open: Option<Open>,
+    /// An empty list, with the room that the last batch took.
+    spare: Vec<CallRecord>,
 }
 
 /// Consecutive records of one opening of the journal.
@@ -56,7 +58,7 @@ struct Open {
 impl Reader {
     pub(crate) fn new(spool: Arc<Spool>) -> Self {
         let next_seq = spool.catalog().first_seq();
-        Self { spool, next_seq, open: None }
+        Self { spool, next_seq, open: None, spare: Vec::new() }
     }
 
     /// The sequence number of the next record.
@@ -96,7 +98,7 @@ impl Reader {
         }
         let last = open.entry.last_seq.unwrap_or(acked).min(acked);
         let (entry, start) = (open.entry, open.offset);
-        let mut records = Vec::new();
+        let mut records = std::mem::take(&mut self.spare);
         while records.len() < limit && open.seq <= last {
             records.push(open.next_record()?);
         }
@@ -105,6 +107,12 @@ impl Reader {
         self.next_seq = open.seq;
         self.open = Some(open);
         Ok(Some(Batch { run: entry.run, last_seq, bytes, records }))
+    }
+
+    /// Takes a batch back that is done with: its room, a megabyte, is for the next one.
+    pub(crate) fn reuse(&mut self, batch: Batch) {
+        self.spare = batch.records;
+        self.spare.clear();
     }
 
     /// The segment that the next record is in, opened already or anew.

@@ -109,6 +109,7 @@ impl Worker {
         self.recover();
         self.journal.spool().release(batch.last_seq, batch.bytes);
         self.applied.send_replace(batch.last_seq);
+        self.reader.reuse(batch);
         self.measure();
         Ok(())
     }
