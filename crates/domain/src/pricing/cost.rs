@@ -64,9 +64,9 @@ impl Prices {
             used: Cell::new(0),
         };
         let fees = bill
-            .line(usage.web_searches, bill.rate(Base::WebSearch))?
-            .checked_add(bill.line(usage.maps_queries, bill.rate(Base::PerMapsQuery))?)?
-            .checked_add(bill.line(usage.search_units.into(), bill.rate(Base::PerQuery))?)?;
+            .line(usage.web_searches, &[Base::WebSearch])?
+            .checked_add(bill.line(usage.maps_queries, &[Base::PerMapsQuery])?)?
+            .checked_add(bill.line(usage.search_units.into(), &[Base::PerQuery])?)?;
         let factor = bill.factor(usage)?;
         let main = bill.main(usage, by_the_piece)?.checked_mul(factor.numerator)?;
         let sum = main.checked_add(fees.checked_mul(factor.denominator)?)?;
@@ -106,7 +106,12 @@ fn pieces(usage: &Usage) -> u32 {
 #[derive(Clone, Copy)]
 struct Rate {
     fifths: u128,
-    place: usize,
+    place: Option<usize>,
+}
+
+impl Rate {
+    /// What is charged for under another name.
+    const NOTHING: Self = Self { fifths: 0, place: None };
 }
 
 struct Bill<'a> {
@@ -129,17 +134,20 @@ impl Bill<'_> {
         if counted == 0 {
             return self.tokens(usage);
         }
-        let second =
-            self.rate(Base::PerInputSecond).or_else(|| self.rate(Base::PerInputAudioSecond));
-        let made = self.rate(Base::PerOutputImage).or_else(|| {
-            let makes_images = self.prices.mode() == Some("image_generation");
-            makes_images.then(|| self.rate(Base::PerInputImage)).flatten()
-        });
+        // A rate for a second is a whole number of thousands of attodollars.
+        let millisecond = || {
+            let second = self.rate(&[Base::PerInputSecond, Base::PerInputAudioSecond])?;
+            Some(Rate { fifths: second.fifths / 1_000, ..second })
+        };
+        let made = match self.prices.mode() {
+            Some("image_generation") => &[Base::PerOutputImage, Base::PerInputImage][..],
+            _ => &[Base::PerOutputImage],
+        };
         let page = if usage.annotated { Base::PerAnnotatedPage } else { Base::PerPage };
         total([
-            self.thousandths(usage.audio_millis, second)?,
-            self.line(usage.characters, self.rate(Base::InputChar))?,
-            self.line(usage.pages.into(), self.rate(page))?,
+            self.charge(usage.audio_millis, millisecond)?,
+            self.line(usage.characters, &[Base::InputChar])?,
+            self.line(usage.pages.into(), &[page])?,
             self.line(usage.images_out.into(), made)?,
             self.images_in(usage)?,
         ])
@@ -147,11 +155,10 @@ impl Bill<'_> {
 
     /// Images by the piece, unless their tokens are what is charged.
     fn images_in(&self, usage: &Usage) -> Option<u128> {
-        let rate = self.rate(Base::PerInputImage);
-        if rate.is_none() && self.prices.has(Base::ImageInput) {
-            return Some(0);
-        }
-        self.line(usage.images_in.into(), rate)
+        self.charge(usage.images_in.into(), || {
+            let by_tokens = || self.prices.has(Base::ImageInput).then_some(Rate::NOTHING);
+            self.rate(&[Base::PerInputImage]).or_else(by_tokens)
+        })
     }
 
     fn tokens(&self, usage: &Usage) -> Option<u128> {
@@ -159,52 +166,53 @@ impl Bill<'_> {
     }
 
     fn input(&self, usage: &Usage) -> Option<u128> {
-        let input = self.rate(Base::Input);
         let audio = usage.audio_input.min(usage.input);
         let image = usage.image_input.min(usage.input - audio);
         let video = usage.video_input.min(usage.input - audio - image);
         let text = usage.input - audio - image - video;
 
-        let read = self.rate(Base::CacheRead).or(input);
         let audio_read = usage.audio_cache_read.min(usage.cache_read);
         let image_read = usage.image_cache_read.min(usage.cache_read - audio_read);
         let text_read = usage.cache_read - audio_read - image_read;
 
-        let written = self.rate(Base::CacheWrite);
-        let hour = self.rate(Base::CacheWrite1h).or_else(|| {
-            written.map(|rate| Rate { fifths: rate.fifths / FIFTHS * 8, ..rate }).or(input)
-        });
-        let half_day = self.rate(Base::CacheWrite12h).or(hour);
+        let hour = || {
+            let written = || {
+                let rate = self.rate(&[Base::CacheWrite])?;
+                Some(Rate { fifths: rate.fifths / FIFTHS * 8, ..rate })
+            };
+            let own = self.rate(&[Base::CacheWrite1h]).or_else(written);
+            own.or_else(|| self.rate(&[Base::Input]))
+        };
+        let half_day = || self.rate(&[Base::CacheWrite12h]).or_else(hour);
         total([
-            self.line(text, input)?,
-            self.line(audio, self.rate(Base::AudioInput).or(input))?,
-            self.line(image, self.rate(Base::ImageInput).or(input))?,
-            self.line(video, self.rate(Base::VideoInput).or(input))?,
-            self.line(text_read, read)?,
-            self.line(audio_read, self.rate(Base::AudioCacheRead).or(read))?,
-            self.line(image_read, self.rate(Base::ImageCacheRead).or(read))?,
-            self.line(usage.cache_write, written.or(input))?,
-            self.line(usage.cache_write_1h, hour)?,
-            self.line(usage.cache_write_12h, half_day)?,
+            self.line(text, &[Base::Input])?,
+            self.line(audio, &[Base::AudioInput, Base::Input])?,
+            self.line(image, &[Base::ImageInput, Base::Input])?,
+            self.line(video, &[Base::VideoInput, Base::Input])?,
+            self.line(text_read, &[Base::CacheRead, Base::Input])?,
+            self.line(audio_read, &[Base::AudioCacheRead, Base::CacheRead, Base::Input])?,
+            self.line(image_read, &[Base::ImageCacheRead, Base::CacheRead, Base::Input])?,
+            self.line(usage.cache_write, &[Base::CacheWrite, Base::Input])?,
+            self.charge(usage.cache_write_1h, hour)?,
+            self.charge(usage.cache_write_12h, half_day)?,
         ])
     }
 
     fn output(&self, usage: &Usage) -> Option<u128> {
-        let image_rate = self.rate(Base::ImageOutput);
-        // Models that only make images have no price for other output, and not all of their
-        // answers say what kind of tokens they are made of.
-        let output = self.rate(Base::Output).or(image_rate);
+        use Base::{AudioOutput, ImageOutput, Output, Reasoning, VideoOutput};
         let audio = usage.audio_output.min(usage.output);
         let image = usage.image_output.min(usage.output - audio);
         let video = usage.video_output.min(usage.output - audio - image);
         let reasoning = usage.reasoning.min(usage.output - audio - image - video);
         let text = usage.output - audio - image - video - reasoning;
+        // Models that only make images have no price for other output, and not all of their
+        // answers say what kind of tokens they are made of.
         total([
-            self.line(text, output)?,
-            self.line(audio, self.rate(Base::AudioOutput).or(output))?,
-            self.line(image, image_rate.or(output))?,
-            self.line(video, self.rate(Base::VideoOutput).or(output))?,
-            self.line(reasoning, self.rate(Base::Reasoning).or(output))?,
+            self.line(text, &[Output, ImageOutput])?,
+            self.line(audio, &[AudioOutput, Output, ImageOutput])?,
+            self.line(image, &[ImageOutput, Output])?,
+            self.line(video, &[VideoOutput, Output, ImageOutput])?,
+            self.line(reasoning, &[Reasoning, Output, ImageOutput])?,
         ])
     }
 
@@ -234,25 +242,30 @@ impl Bill<'_> {
         self.prices.rate(base, self.input_total, self.tier)
     }
 
-    fn rate(&self, base: Base) -> Option<Rate> {
-        let (place, scaled) = self.find(base)?;
-        Some(Rate { fifths: u128::from(scaled) * base.unit().atto_per_step() * FIFTHS, place })
+    /// The price of the first of these that has one.
+    fn rate(&self, bases: &[Base]) -> Option<Rate> {
+        bases.iter().find_map(|base| {
+            let (place, scaled) = self.find(*base)?;
+            let fifths = u128::from(scaled) * base.unit().atto_per_step() * FIFTHS;
+            Some(Rate { fifths, place: Some(place) })
+        })
+    }
+
+    /// `count` at the price of the first of these that has one.
+    fn line(&self, count: u64, bases: &[Base]) -> Option<u128> {
+        self.charge(count, || self.rate(bases))
     }
 
     /// `count` at `rate`, which is needed only for what there is some of.
-    fn line(&self, count: u64, rate: Option<Rate>) -> Option<u128> {
+    fn charge(&self, count: u64, rate: impl FnOnce() -> Option<Rate>) -> Option<u128> {
         if count == 0 {
             return Some(0);
         }
-        let rate = rate?;
-        self.mark(rate.place);
+        let rate = rate()?;
+        if let Some(place) = rate.place {
+            self.mark(place);
+        }
         rate.fifths.checked_mul(count.into())
-    }
-
-    /// As [`line`](Self::line), for thousandths of the unit that the rate is for.
-    fn thousandths(&self, count: u64, rate: Option<Rate>) -> Option<u128> {
-        // A rate for a second is a whole number of thousands of attodollars.
-        self.line(count, rate.map(|rate| Rate { fifths: rate.fifths / 1_000, ..rate }))
     }
 
     fn mark(&self, place: usize) {
