@@ -6,10 +6,15 @@ use byok_domain::call::QuotaWarning;
 use byok_domain::time::HOUR_MS;
 use byok_domain::{ProjectId, ProviderKeyId, Timestamp};
 use byok_providers::{RateLimit, rate_limits};
+use foldhash::quality::RandomState;
 use http::HeaderMap;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache;
+
+use crate::remembered::bounded;
 
 /// Keys that are remembered; the ones used longest ago go first.
-const MOST: u64 = 200_000;
+const MOST: u32 = 200_000;
 
 /// A key's limits as an answer told them.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,14 +29,14 @@ type Key = (ProjectId, ProviderKeyId);
 
 /// Limits by key, as far as answers passed through this process.
 pub(crate) struct LimitsByKey {
-    told: moka::sync::Cache<Key, Arc<KeyLimits>>,
+    told: Cache<Key, Arc<KeyLimits>, UnitWeighter, RandomState>,
     /// When it was last warned of a key's limits.
-    warned: moka::sync::Cache<Key, Timestamp>,
+    warned: Cache<Key, Timestamp, UnitWeighter, RandomState>,
 }
 
 impl LimitsByKey {
     pub(crate) fn new() -> Self {
-        Self { told: moka::sync::Cache::new(MOST), warned: moka::sync::Cache::new(MOST) }
+        Self { told: bounded(MOST), warned: bounded(MOST) }
     }
 
     /// Takes note of an answer's headers; most answers of some providers tell nothing. Returns the

@@ -8,17 +8,21 @@ use std::sync::Arc;
 use byok_domain::call::ProviderObject;
 use byok_domain::{AnswerReader, CallRecord, Findings, ProjectId, ProviderId, Seen};
 use byok_providers::ObjectRef;
+use foldhash::quality::RandomState;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache;
 
 use crate::directory::ObjectOwner;
 use crate::named_objects::Named;
+use crate::remembered::bounded;
 
 /// More than are ever under way; a bound all the same.
-const MOST: u64 = 100_000;
+const MOST: u32 = 100_000;
 
 /// Objects from the end of the answer that named them until the directory knows them.
 #[derive(Clone)]
 pub(crate) struct MadeObjects {
-    owners: moka::sync::Cache<Object, ObjectOwner>,
+    owners: Arc<Cache<Object, ObjectOwner, UnitWeighter, RandomState>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -31,7 +35,7 @@ struct Object {
 
 impl MadeObjects {
     pub(crate) fn new() -> Self {
-        Self { owners: moka::sync::Cache::new(MOST) }
+        Self { owners: Arc::new(bounded(MOST)) }
     }
 
     /// The owner, if the object was made here a moment ago.
@@ -49,7 +53,7 @@ impl MadeObjects {
     /// The directory knows what `record` bound.
     pub(crate) fn written(&self, record: &CallRecord) {
         for made in &record.objects {
-            self.owners.invalidate(&Object {
+            self.owners.remove(&Object {
                 project: record.project.clone(),
                 provider: record.provider.clone(),
                 kind: Arc::clone(&made.kind),

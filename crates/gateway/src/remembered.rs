@@ -5,6 +5,10 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+
 use crate::directory::DirectoryError;
 
 /// How long an answer is used without asking again. Whoever changes a row in this process
@@ -14,9 +18,18 @@ const FRESH: Duration = Duration::from_secs(30);
 /// A bounded cache that prefers a stale answer to none: while the directory cannot be read, what
 /// was known goes on being used.
 pub(crate) struct Remembered<K, V> {
-    cache: moka::sync::Cache<K, Entry<V>, foldhash::quality::RandomState>,
+    cache: Cache<K, Entry<V>, UnitWeighter, RandomState>,
     /// Counts invalidations, so that an answer loaded before one is not kept after it.
     epoch: AtomicU64,
+}
+
+/// A cache of so many entries; those that are of least use go first.
+pub(crate) fn bounded<K: Hash + Eq, V: Clone>(
+    capacity: u32,
+) -> Cache<K, V, UnitWeighter, RandomState> {
+    let (items, weight) = (capacity as usize, capacity.into());
+    let lifecycle = DefaultLifecycle::default();
+    Cache::with(items, weight, UnitWeighter, RandomState::default(), lifecycle)
 }
 
 #[derive(Clone)]
@@ -30,12 +43,8 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new(capacity: u64) -> Self {
-        let cache = moka::sync::Cache::builder()
-            .max_capacity(capacity)
-            .support_invalidation_closures()
-            .build_with_hasher(foldhash::quality::RandomState::default());
-        Self { cache, epoch: AtomicU64::new(0) }
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self { cache: bounded(capacity), epoch: AtomicU64::new(0) }
     }
 
     pub(crate) async fn get<F>(
@@ -60,7 +69,7 @@ where
                     self.cache.insert(key.clone(), entry);
                     // An invalidation between the check and the insert must win.
                     if self.epoch.load(Ordering::Acquire) != epoch {
-                        self.cache.invalidate(key);
+                        self.cache.remove(key);
                     }
                 }
                 Ok(value)
@@ -77,18 +86,17 @@ where
 
     pub(crate) fn forget(&self, key: &K) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.cache.invalidate(key);
+        self.cache.remove(key);
     }
 
     pub(crate) fn forget_all(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.cache.invalidate_all();
+        self.cache.clear();
     }
 
-    pub(crate) fn forget_where(&self, matches: impl Fn(&K, &V) -> bool + Send + Sync + 'static) {
+    pub(crate) fn forget_where(&self, matches: impl Fn(&K, &V) -> bool) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        // Fails only without support for closures, which `new` turns on.
-        let _ = self.cache.invalidate_entries_if(move |key, entry| matches(key, &entry.value));
+        self.cache.retain(|key, entry| !matches(key, &entry.value));
     }
 }
 
