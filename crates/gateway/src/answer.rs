@@ -1,7 +1,6 @@
 //! What comes back of a call.
 
 use std::error::Error;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -82,7 +81,12 @@ struct Relay {
 impl AnswerBody {
     /// A body that is there already.
     pub fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(bytes, Summary::default()))
+        Self::recorded(bytes, Summary::default())
+    }
+
+    /// A body that is there already, and what its call used and cost.
+    pub(crate) fn recorded(bytes: Bytes, summary: Summary) -> Self {
+        Self(Kind::Whole(bytes, summary))
     }
 
     pub(crate) fn relayed(
@@ -93,22 +97,6 @@ impl AnswerBody {
     ) -> Self {
         let (broken, over) = (None, false);
         Self(Kind::Relayed(Box::new(Relay { tap, hide, mask, broken, over, drains })))
-    }
-
-    /// Takes in a document of which all has come, so that it goes out in one piece with its head,
-    /// and only once it is recorded.
-    ///
-    /// # Errors
-    /// When it cannot be recorded, or is no whole document.
-    pub(crate) async fn settled(mut self) -> Result<Self, AnswerError> {
-        let mut whole = Bytes::new();
-        while !self.is_end_stream()
-            && let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
-        {
-            let Ok(data) = frame?.into_data() else { continue };
-            whole = if whole.is_empty() { data } else { [whole, data].concat().into() };
-        }
-        Ok(Self(Kind::Whole(whole, self.summary())))
     }
 
     /// What the call used and cost; known once the body has ended.

@@ -1,11 +1,8 @@
 //! The answer on its way to the caller, and its call's record.
 
-use std::error::Error;
-
 use byok_domain::{AnswerReader, ClientGone, ErrorClass, Findings};
 use byok_metering::meter::{Closed, OpenCall};
-use byok_metering::tap::{Tap, TapError};
-use byok_net::ReceiveError;
+use byok_metering::tap::{Tap, Unsettled, settle};
 use byok_providers::{HideUsageChunk, MediaType};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
@@ -44,19 +41,23 @@ impl Opened {
         if hide.is_some() || answering.readdressing.is_some() {
             passed.remove(header::CONTENT_LENGTH);
         }
+        if whole {
+            let document = first.unwrap_or_default();
+            let settled = settle(&document, reader, &mut call).await;
+            let summary =
+                settled.map_err(|error| unsettled(answering.provider.display_name(), error))?;
+            return Ok(answering.finish(status, passed, json, None, |secret| {
+                let masked = secret.mask_in(&document).map_or(document, Bytes::from);
+                AnswerBody::recorded(masked, summary)
+            }));
+        }
         let tap = Tap::new(Prefixed::new(first, body), reader, call);
         let hide = hide.filter(|_| events);
         // Only these tell usage: of another answer nothing would be learnt by reading on.
         let drains = answering.client_gone == ClientGone::Drain && (events || json);
-        let name = answering.provider.display_name();
-        let mut answer = answering.finish(status, passed, json, None, |secret| {
+        Ok(answering.finish(status, passed, json, None, |secret| {
             AnswerBody::relayed(tap, hide, Masking::new(secret), drains)
-        });
-        if whole {
-            let settled = answer.body.settled().await;
-            answer.body = settled.map_err(|error| unsettled(name, &*error))?;
-        }
-        Ok(answer)
+        }))
     }
 }
 
@@ -126,7 +127,7 @@ impl Answering {
     }
 
     fn finish(
-        self,
+        self: Box<Self>,
         status: StatusCode,
         headers: HeaderMap,
         is_json: bool,
@@ -148,10 +149,10 @@ impl Answering {
 }
 
 /// Why an answer that is there already is not passed on: only a missing record is our own failure.
-fn unsettled(provider: &'static str, error: &(dyn Error + Send + Sync + 'static)) -> CallError {
-    match error.downcast_ref::<TapError<ReceiveError>>() {
-        Some(TapError::Upstream(_) | TapError::Incomplete) => CallError::Broken(provider),
-        Some(TapError::Unrecorded) | None => CallError::Unavailable,
+fn unsettled(provider: &'static str, error: Unsettled) -> CallError {
+    match error {
+        Unsettled::Incomplete => CallError::Broken(provider),
+        Unsettled::Unrecorded => CallError::Unavailable,
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Attempt<'p> {
     project: &'p Project,
     base: Base,
     request: Request<SendBody>,
-    answering: Answering,
+    answering: Box<Answering>,
     /// What address the answer names, on the few routes that do.
     next: Option<NextAddress>,
     at: Timestamp,
@@ -94,7 +94,7 @@ impl Gateway {
             Payer::Platform(reserved) => (reserved.because, reserved.remaining),
         };
         let next = provider.next_address(&head.route);
-        let answering = Answering {
+        let answering = Box::new(Answering {
             id: head.id,
             provider,
             secret,
@@ -105,7 +105,7 @@ impl Gateway {
             readdressing: Readdressing::of(next.as_ref(), head.here.as_ref()),
             upload: None,
             may_be_empty: matches!(next, Some(NextAddress::Upload(_))),
-        };
+        });
         Ok(Attempt { project, base: base.clone(), request, answering, next, at })
     }
 

@@ -20,7 +20,7 @@ use crate::judging::{Failed, Opened};
 use crate::named_objects::Named;
 use crate::outgoing::Outgoing;
 use crate::payers::{Payer, Payers};
-use crate::request::{Call, CallHead};
+use crate::request::{Call, CallBody, CallHead};
 
 impl Gateway {
     /// Makes one call: decides who pays, opens their key, sends the payload to the provider and
@@ -33,18 +33,30 @@ impl Gateway {
     /// # Errors
     /// [`CallError`] when there is no answer of the provider's to hand on. A provider's refusal is
     /// an [`Answer`].
-    pub async fn call<B>(&self, call: Call<B>) -> Result<Answer, CallError>
+    pub fn call<B>(
+        &self,
+        call: Call<B>,
+    ) -> impl Future<Output = Result<Answer, CallError>> + Send + use<'_, B>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if call.headers.contains_key(headers::HOP) {
+        // Boxed before the future begins, which is moved several times.
+        let (head, body) = call.split();
+        self.make(Box::new(head), body)
+    }
+
+    async fn make<B>(&self, head: Box<CallHead>, body: CallBody<B>) -> Result<Answer, CallError>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if head.headers.contains_key(headers::HOP) {
             return Err(CallError::Loop);
         }
         if !self.meter.has_room() {
             return Err(CallError::Unavailable);
         }
-        let (head, body) = call.split();
         let provider = self.provider_id(head.provider);
         let project = self.project(&head.project).await?.ok_or(CallError::NoProject)?;
         let keys = self.keys(&head.project, head.provider, &provider, &head.ref_id).await?;
@@ -64,7 +76,7 @@ impl Gateway {
             Ok(attempt) => attempt,
             Err(error) => {
                 if payer.source() == KeySource::Credits {
-                    self.give_back(&head).await;
+                    Box::pin(self.give_back(&head)).await;
                 }
                 return Err(error);
             }
@@ -86,7 +98,7 @@ impl Gateway {
                 }
                 Err(failed) => failed,
             };
-            match payers.after(&payer, failed.class, &mut outgoing).await {
+            match Box::pin(payers.after(&payer, failed.class, &mut outgoing)).await {
                 Ok(Some(next)) => {
                     note_failure(&mut open_call, &payer, &failed);
                     payer = next;
@@ -96,9 +108,9 @@ impl Gateway {
                     let reader = |opened: &Opened, call: &mut OpenCall| {
                         self.reader(&head, opened, call, stored.owned)
                     };
-                    return failed.tell(open_call, reader, hide).await;
+                    return Box::pin(failed.tell(open_call, reader, hide)).await;
                 }
-                Err(error) => return refuse(open_call, failed.class, error).await,
+                Err(error) => return Box::pin(refuse(open_call, failed.class, error)).await,
             }
             goes_on = payers.may_go_on(&payer);
             let at = self.ambient.now();
@@ -106,7 +118,7 @@ impl Gateway {
                 Ok(next) => attempt = next,
                 Err(error) => {
                     payer.sign(head.provider, &mut open_call);
-                    return refuse(open_call, failed.class, error).await;
+                    return Box::pin(refuse(open_call, failed.class, error)).await;
                 }
             }
         }
@@ -146,7 +158,7 @@ impl Gateway {
         };
         let context = CallContext {
             overrides: Arc::clone(&project.overrides),
-            presumed: outgoing.presumed,
+            presumed: outgoing.presumed.clone(),
             region: HostRegion::None,
             request_bytes: outgoing.length,
             started: head.started,

@@ -48,7 +48,7 @@ pub(crate) struct Answering {
 
 /// An answer that can be passed on, as far as it was read.
 pub(crate) struct Opened {
-    pub(crate) answering: Answering,
+    pub(crate) answering: Box<Answering>,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) media: MediaType,
@@ -83,7 +83,7 @@ pub(crate) enum Told {
 
 /// A refusal, the key in it masked.
 pub(crate) struct ReadRefusal {
-    pub(crate) answering: Answering,
+    pub(crate) answering: Box<Answering>,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -94,7 +94,7 @@ impl Answering {
     /// Looks at the answer to `route` as far as it takes to tell whether it is one. `holds` has a
     /// stream's events held until its first content.
     pub(crate) async fn judge(
-        self,
+        self: Box<Self>,
         response: Response<ReceiveBody>,
         route: &Route,
         holds: bool,
@@ -110,7 +110,7 @@ impl Answering {
         // An HTML page where an API should answer is a proxy's or a host's error page.
         let page = expects_json && media == MediaType::Page;
         if !status.is_success() || page {
-            return Err(self.refused(status, headers, page, body).await);
+            return Err(Box::pin(self.refused(status, headers, page, body)).await);
         }
         let coded = headers::is_coded(&headers);
         let readable = media == MediaType::Json && !coded;
@@ -143,7 +143,7 @@ impl Answering {
         if judged && begins_as_failure(first.as_deref().unwrap_or_default(), over) {
             let Opened { answering, headers, body, .. } = opened;
             let body = Prefixed::new(first, body);
-            return Err(answering.refused(status, headers, false, body).await);
+            return Err(Box::pin(answering.refused(status, headers, false, body)).await);
         }
         opened.whole = over && judged;
         if !(holds && media.is_events()) || coded {
@@ -167,7 +167,7 @@ impl Answering {
 
     /// Reads a refusal whole, masks the key in it and names its class.
     async fn refused<B>(
-        self,
+        self: Box<Self>,
         status: StatusCode,
         headers: HeaderMap,
         page: bool,

@@ -26,7 +26,7 @@ pub(crate) struct Outgoing {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) stream: bool,
     pub(crate) hide_usage: bool,
-    pub(crate) presumed: Option<Usage>,
+    pub(crate) presumed: Option<Box<Usage>>,
     pub(crate) objects: Vec<ObjectRef>,
     pub(crate) learned: Option<Arc<Learned>>,
 }
@@ -71,7 +71,7 @@ impl Outgoing {
                     model: payload.model,
                     stream: payload.stream,
                     hide_usage: payload.hide_usage,
-                    presumed: payload.presumed,
+                    presumed: payload.presumed.map(Box::new),
                     objects: payload.objects,
                     learned: None,
                 })

@@ -301,9 +301,9 @@ impl<'c> Payers<'c> {
     ) -> Result<Option<Box<Reserved>>, CallError> {
         let at = self.now();
         let (gateway, head) = (self.gateway, self.head);
-        let reserved = gateway
-            .reserve(head, self.project, self.provider, self.tier, outgoing, because, at)
-            .await?;
+        let reserve =
+            gateway.reserve(head, self.project, self.provider, self.tier, outgoing, because, at);
+        let reserved = Box::pin(reserve).await?;
         self.attempts += u32::from(reserved.is_some());
         Ok(reserved.map(Box::new))
     }

@@ -28,7 +28,7 @@ pub struct CallContext {
     pub overrides: Arc<PriceTable>,
     /// What the call will have used if the answer does not say, and whether its pages are annotated
     /// in any case.
-    pub presumed: Option<Usage>,
+    pub presumed: Option<Box<Usage>>,
     /// The region of the host it goes to, where that has a price.
     pub region: HostRegion,
     /// Length of the request's body in bytes, for an estimate if the answer breaks off.
@@ -100,10 +100,7 @@ impl Meter {
         let agreed = found.is_some_and(|found| found.source != PriceSource::BuiltIn);
         match told {
             Some(cost) if !agreed => Some(Priced { cost, unit_prices: None }),
-            _ => self
-                .prices
-                .find_any(Some(&context.overrides), provider, names, record.at)?
-                .price(usage),
+            _ => found?.prices.at(record.at).price(usage),
         }
     }
 }
@@ -176,12 +173,12 @@ impl OpenCall {
             (record.cost, record.unit_prices) = (cost, unit_prices);
         };
         if let Some(mut usage) = findings.usage {
-            usage.annotated = self.context.presumed.is_some_and(|presumed| presumed.annotated);
+            usage.annotated = self.context.presumed.as_ref().is_some_and(|told| told.annotated);
             usage.region = self.context.region;
             price(&usage, record);
             record.usage = Some(usage);
-        } else if let (Some(presumed), true) = (self.context.presumed, record.succeeded()) {
-            let presumed = Usage { region: self.context.region, ..presumed };
+        } else if let (Some(presumed), true) = (&self.context.presumed, record.succeeded()) {
+            let presumed = Usage { region: self.context.region, ..**presumed };
             // Known from the request alone, and worth keeping only where it is what is billed.
             price(&presumed, record);
             record.usage = record.cost.map(|_| presumed);

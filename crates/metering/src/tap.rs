@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
 use crate::journal::Receipt;
-use crate::meter::{OpenCall, Summary};
+use crate::meter::{Closed, OpenCall, Summary};
 
 /// Why a relayed answer ended before its end.
 #[derive(Debug, Error)]
@@ -22,6 +22,15 @@ pub enum TapError<E> {
     Incomplete,
     /// The call's record could not be kept, so the caller is not told that it is complete.
     #[error("the call could not be recorded")]
+    Unrecorded,
+}
+
+/// Why an answer that is here is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// It is no whole document.
+    Incomplete,
+    /// Its call's record could not be kept.
     Unrecorded,
 }
 
@@ -78,12 +87,8 @@ impl<B> Tap<B> {
         error: Option<ErrorClass>,
         findings: &Findings,
     ) -> Option<Result<Receipt, ()>> {
-        if let Some(record) = self.call.record_mut() {
-            // They are there, whether or not the caller got to know.
-            record.objects = self.reader.objects();
-        }
         let error = if self.left { Some(ErrorClass::ClientClosed) } else { error };
-        let closed = self.call.close(error.or(findings.error), findings)?;
+        let closed = close(&mut self.call, &mut *self.reader, error, findings)?;
         self.summary = closed.summary;
         Some(closed.receipt.map_err(|full| tracing::error!(%full, "a call was not recorded")))
     }
@@ -112,6 +117,48 @@ impl<B> Tap<B> {
             None => Ok(frame),
         }
     }
+}
+
+/// Records an answer that is here whole, so that it can go out in one piece with its head; resolves
+/// when its record is durable.
+///
+/// # Errors
+/// [`Unsettled`], and it is not to be passed on.
+pub async fn settle(
+    document: &[u8],
+    mut reader: Box<dyn AnswerReader>,
+    call: &mut OpenCall,
+) -> Result<Summary, Unsettled> {
+    call.first_byte();
+    reader.read(document);
+    let findings = reader.finish();
+    let cut = !findings.complete && findings.error.is_none();
+    let error = cut.then_some(ErrorClass::Truncated);
+    let closed = close(call, &mut *reader, error, &findings);
+    if cut {
+        return Err(Unsettled::Incomplete);
+    }
+    let Some(Closed { summary, receipt }) = closed else { return Ok(Summary::default()) };
+    let receipt = receipt.map_err(|full| {
+        tracing::error!(%full, "a call was not recorded");
+        Unsettled::Unrecorded
+    })?;
+    receipt.await.map_err(|_| Unsettled::Unrecorded)?;
+    Ok(summary)
+}
+
+/// Ends the call with what was found in its answer.
+fn close(
+    call: &mut OpenCall,
+    reader: &mut dyn AnswerReader,
+    error: Option<ErrorClass>,
+    findings: &Findings,
+) -> Option<Closed> {
+    if let Some(record) = call.record_mut() {
+        // They are there, whether or not the caller got to know.
+        record.objects = reader.objects();
+    }
+    call.close(error.or(findings.error), findings)
 }
 
 impl<B> Body for Tap<B>

@@ -29,7 +29,7 @@ fn filled_with(
     let meter = Arc::new(Meter::new(Arc::new(lanes), PriceBook::new(PriceTable::default())));
     let context = CallContext {
         overrides: Arc::new(PriceTable::parse(OVERRIDES).expect("good prices")),
-        presumed,
+        presumed: presumed.map(Box::new),
         region,
         request_bytes: 0,
         started: Instant::now(),
