@@ -178,7 +178,7 @@ impl Answering {
     {
         let body = beginning(body, REFUSAL_CAP).await;
         let body = self.secret.mask_in(&body).map_or(body, Bytes::from);
-        let class = if page {
+        let class = if page && status.is_success() {
             ErrorClass::ProviderDown
         } else {
             self.provider.classify(status, &headers, &body)

@@ -56,6 +56,24 @@ async fn a_failure_of_the_customers_key_falls_back_to_credits_where_the_table_sa
 }
 
 #[tokio::test]
+async fn a_refusal_on_a_web_page_is_what_its_status_says() {
+    for (status, class, paid) in [
+        (429, "rate_limited", "byok"),
+        (413, "request_rejected", "byok"),
+        (404, "request_rejected", "byok"),
+        (401, "key_rejected", "credits: key_rejected"),
+        (502, "provider_down", "credits: provider_down"),
+    ] {
+        let rig = Rig::with_key_and_credits(100_000);
+        rig.answers(OWN, Answer::new(status, "text/html", "<html>no</html>"));
+        assert_eq!(rig.call().await.paid(), paid, "{status}");
+        let record = rig.record().await;
+        let told = record.aftermath.attempts.first().map(|attempt| attempt.class);
+        assert_eq!(told.or(record.error).map(ErrorClass::as_str), Some(class), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn without_credits_a_key_that_failed_is_402_and_a_provider_that_failed_is_told() {
     for (class, answer) in failures() {
         let rig = Rig::with_key_and_credits(0);
