@@ -210,6 +210,8 @@ pub enum Opening {
 pub struct Findings {
     /// What it used; `None` when it did not say (or said nonsense).
     pub usage: Option<Usage>,
+    /// Whether that is what a stream told at its beginning, before it had made anything.
+    pub preliminary: bool,
     /// What the provider says that it charged, where its word is better than a list's.
     pub cost: Option<PicoUsd>,
     /// The model it names.

@@ -175,6 +175,10 @@ impl OpenCall {
         if let Some(mut usage) = findings.usage {
             usage.annotated = self.context.presumed.as_ref().is_some_and(|told| told.annotated);
             usage.region = self.context.region;
+            if findings.preliminary && findings.events > usage.output {
+                usage.output = findings.events;
+                record.usage_estimated = true;
+            }
             price(&usage, record);
             record.usage = Some(usage);
         } else if let (Some(presumed), true) = (&self.context.presumed, record.succeeded()) {

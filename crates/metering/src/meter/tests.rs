@@ -125,3 +125,19 @@ fn what_the_provider_says_it_charged_goes_before_a_list_and_after_an_agreement()
         assert_eq!(closed.unit_prices.as_deref(), unit_prices, "{model}");
     }
 }
+
+#[test]
+fn of_a_message_that_was_cut_what_had_come_of_it_counts() {
+    let begun = Usage { input: 10, output: 1, ..Usage::default() };
+    let final_count = Usage { output: 3, ..begun };
+    for (usage, preliminary, events, output, estimated) in [
+        (begun, true, 40, 40, true),
+        (begun, true, 0, 1, false),
+        (final_count, false, 40, 3, false),
+    ] {
+        let findings = Findings { usage: Some(usage), preliminary, events, ..Findings::default() };
+        let closed = filled(record(1), &findings);
+        assert_eq!(closed.usage, Some(Usage { output, ..begun }));
+        assert_eq!(closed.usage_estimated, estimated);
+    }
+}

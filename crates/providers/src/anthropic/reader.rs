@@ -80,6 +80,7 @@ impl AnswerReader for DocumentReader {
             error: error.map(class_of).or(cut_off),
             events: 0,
             complete: true,
+            preliminary: false,
         }
     }
 }
@@ -139,10 +140,12 @@ impl EventReader {
                 let message = event.message.and_then(|raw| serde_json::from_str(raw.get()).ok());
                 let message: Option<Message<'_>> = message;
                 self.report = message.as_ref().and_then(|m| read(m.usage));
+                self.found.preliminary = true;
                 self.found.model = message.and_then(|m| m.model).map(Cow::into_owned);
             }
             "message_delta" => {
                 if let Some(later) = event.usage {
+                    self.found.preliminary = false;
                     self.update(Report::read(later.get().as_bytes()));
                 }
             }
@@ -262,6 +265,7 @@ mod tests {
             let (found, end) = streamed(&whole[..length], 16);
             assert!(!end && !found.complete, "{length}");
             let output = found.usage.map(|usage| usage.output);
+            assert_eq!(found.usage.is_some() && found.preliminary, output == Some(1), "{length}");
             let told = match length {
                 // An event counts when it is whole, with or without the end of its line.
                 _ if length < START.len() - 2 => None,

@@ -26,6 +26,8 @@ pub(super) struct Stream {
 struct State {
     /// What the model itself reports.
     told: Tally,
+    /// Whether it has reported that only as its message began.
+    preliminary: bool,
     /// What AWS counted, in the last chunk of an invocation.
     counted: Option<Usage>,
     tier: Option<ServiceTier>,
@@ -62,6 +64,7 @@ impl AnswerReader for Stream {
         }
         Findings {
             usage,
+            preliminary: state.preliminary,
             error: state.error,
             events: state.events,
             complete: self.lenient || state.ended,
@@ -149,6 +152,12 @@ impl State {
         let Ok(piece) = serde_json::from_slice::<Piece<'_>>(json) else { return };
         let message = piece.message.and_then(|message| message.usage);
         let metadata = piece.metadata.and_then(|metadata| metadata.usage);
+        if message.is_some() {
+            self.preliminary = true;
+        }
+        if metadata.is_some() || piece.usage.is_some() || piece.metrics.is_some() {
+            self.preliminary = false;
+        }
         for told in [message, metadata, piece.usage].into_iter().flatten() {
             self.take(told.get().as_bytes());
         }

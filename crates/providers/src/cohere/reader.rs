@@ -74,6 +74,7 @@ impl AnswerReader for DocumentReader {
             error: failed.filter(|_| self.counts).or(cut_off),
             events: 0,
             complete: true,
+            preliminary: false,
         }
     }
 }

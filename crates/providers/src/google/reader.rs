@@ -279,6 +279,7 @@ impl AnswerReader for ContentReader {
             error: told.error.filter(|_| self.counts || self.must_finish).or(cut_off),
             events: if streamed { told.documents } else { 0 },
             complete: complete || (!streamed && cut_off.is_none()),
+            preliminary: false,
         }
     }
 }

@@ -124,6 +124,7 @@ impl AnswerReader for DocumentReader {
             error: error.map(class_of).or(cut_off),
             events: 0,
             complete: true,
+            preliminary: false,
         }
     }
 }
