@@ -8,8 +8,8 @@ use byok_domain::credits::{Asked, estimate};
 use byok_domain::limits::{Limits, Remaining};
 use byok_domain::routing::FallbackReason;
 use byok_domain::tiers::Tier;
-use byok_domain::{Credits, ProviderId, RequestId, Timestamp};
-use byok_metering::limit_counters::Slot;
+use byok_domain::{Credits, ProjectId, ProviderId, RequestId, Timestamp};
+use byok_metering::limit_counters::{LimitCounters, Slot};
 use byok_metering::meter::OnCredits;
 use byok_metering::{CreditLedger, Held, Hold, LedgerError};
 use byok_net::Base;
@@ -84,22 +84,19 @@ impl Gateway {
         let base = base.ok_or(CallError::Blocked)?;
         outgoing.take_in().await?;
         let expected = self.expected(&head.route, project, provider, outgoing, at)?;
-        let (ref_id, limits) = (&head.ref_id, Limits::from(tier));
-        let slot = Slot::take(&self.counters, &head.project, ref_id, &limits, at).await;
-        let (slot, remaining) = slot.map_err(CallError::Limited)?;
+        // Not the time that the call came in at: its body may have taken long.
+        let now = self.ambient.now();
         let hold = Hold {
             project: head.project.clone(),
-            ref_id: ref_id.clone(),
+            ref_id: head.ref_id.clone(),
             request: head.id,
             estimate: expected,
-            at,
-            deadline: at.plus_millis(i64::try_from(DEADLINE.as_millis()).unwrap_or(i64::MAX)),
+            at: now,
+            deadline: now.plus_millis(i64::try_from(DEADLINE.as_millis()).unwrap_or(i64::MAX)),
         };
-        let held = match hold_unless_left(Arc::clone(&self.ledger), hold).await {
-            Ok(Held::Amount(held)) => held,
-            Ok(Held::Empty) => return Ok(None),
-            Err(error) => return Err(CallError::Ledger(error)),
-        };
+        let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
+        let place = hold_unless_left(ledger, counters, hold, Limits::from(tier)).await?;
+        let Some(Place { held, slot, remaining }) = place else { return Ok(None) };
         let rate = project.routing.credit_rate;
         let on_credits = Some(OnCredits { rate, held, expected, slot });
         Ok(Some(Reserved { key, base, because, remaining, on_credits }))
@@ -148,23 +145,49 @@ fn is_free(route: &Route) -> bool {
     }
 }
 
-/// Sets credits aside in a task of its own, so that a caller who leaves meanwhile does not leave
-/// them set aside.
-async fn hold_unless_left(ledger: Arc<dyn CreditLedger>, hold: Hold) -> Result<Held, LedgerError> {
+/// What a call on credits has before it is sent.
+struct Place {
+    held: Credits,
+    slot: Slot,
+    remaining: Remaining,
+}
+
+/// Sets credits aside, and takes a place within the limits, in a task of its own, so that a caller
+/// who leaves meanwhile does not leave either taken. `None` without credits: the limits do not count
+/// a call that something else pays for.
+async fn hold_unless_left(
+    ledger: Arc<dyn CreditLedger>,
+    counters: Arc<dyn LimitCounters>,
+    hold: Hold,
+    limits: Limits,
+) -> Result<Option<Place>, CallError> {
     let (tell, told) = tokio::sync::oneshot::channel();
-    let (project, request, at) = (hold.project.clone(), hold.request, hold.at);
     tokio::spawn(async move {
-        let held = ledger.hold(hold).await;
-        if let Err(Ok(Held::Amount(_))) = tell.send(held) {
+        let (project, ref_id) = (hold.project.clone(), hold.ref_id.clone());
+        let (request, at) = (hold.request, hold.at);
+        let held = match ledger.hold(hold).await {
+            Ok(Held::Amount(held)) => held,
+            Ok(Held::Empty) => return drop(tell.send(Ok(None))),
+            Err(error) => return drop(tell.send(Err(CallError::Ledger(error)))),
+        };
+        let taken = Slot::take(&counters, &project, &ref_id, &limits, at).await;
+        let place = match taken {
+            Ok((slot, remaining)) => Ok(Some(Place { held, slot, remaining })),
+            Err(reached) => {
+                release(&*ledger, &project, request, at).await;
+                Err(CallError::Limited(reached))
+            }
+        };
+        if let Err(Ok(_)) = tell.send(place) {
             release(&*ledger, &project, request, at).await;
         }
     });
-    told.await.unwrap_or_else(|gone| Err(LedgerError::unavailable(gone)))
+    told.await.unwrap_or_else(|gone| Err(CallError::Ledger(LedgerError::unavailable(gone))))
 }
 
 async fn release(
     ledger: &dyn CreditLedger,
-    project: &byok_domain::ProjectId,
+    project: &ProjectId,
     request: RequestId,
     at: Timestamp,
 ) {

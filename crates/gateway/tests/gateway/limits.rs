@@ -1,6 +1,7 @@
 //! Limits of plans, which bind calls on credits and no others.
 
 use byok_domain::limits::Limit;
+use byok_domain::routing::Mode;
 use byok_domain::tiers::Tiers;
 use byok_gateway::{CallBody, CallError};
 use byok_testkit::fake_provider::Answer;
@@ -79,6 +80,28 @@ async fn a_customers_own_key_passes_every_limit() {
     for _ in 0..5 {
         assert_eq!(rig.call().await.paid(), "byok");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_credits_cannot_pay_for_is_not_limited_nor_counted() {
+    let rig = limited(Some(2), None, None);
+    rig.books.change(|books| books.routing.mode = Mode::CreditFirst);
+    rig.books.connect(crate::rig::Key::new(OWN));
+    rig.forget();
+    // One stream holds all there is.
+    rig.grant(1);
+    let body = CallBody::Json(json!({"model": MODEL, "stream": true}).to_string().into());
+    let call = rig.prepared("chat/completions", &Method::POST, HeaderMap::new(), body);
+    let under_way = rig.gateway.call(call).await.expect("an answer");
+    for _ in 0..5 {
+        assert_eq!(rig.call().await.paid(), "byok");
+    }
+    drop(under_way);
+    rig.grant(1_000_000);
+    assert_eq!(rig.call().await.paid(), "credits");
+    assert_eq!(reached(&rig.refused().await).0, Limit::RequestsPerMinute);
+    rig.records().await;
+    assert_eq!(rig.till.held(), 0);
 }
 
 #[tokio::test]
