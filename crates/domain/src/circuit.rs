@@ -161,6 +161,19 @@ impl Circuit {
         admission
     }
 
+    /// Until when it is open; `None` of a closed one.
+    pub const fn open_until(&self) -> Option<Timestamp> {
+        match self.0 {
+            State::Closed(_) => None,
+            State::Open { until, .. } => Some(until),
+        }
+    }
+
+    /// Whether it is known only from where it was written down.
+    pub fn is_hearsay(&self) -> bool {
+        matches!(self.0, State::Open { since, .. } if since == Timestamp::default())
+    }
+
     /// Notes `now` how a call went that `began` then.
     ///
     /// A call that began before the circuit opened tells nothing new of it.

@@ -165,8 +165,7 @@ impl Gateway {
         began: Timestamp,
         record: &mut CallRecord,
     ) {
-        let (project, id) = (&key.stored.project, &key.stored.id);
-        let change = self.circuits.note(project, id, outcome, began, || self.ambient.now());
+        let change = self.circuits.note(&key.stored, outcome, began, || self.ambient.now());
         record.aftermath.circuits.extend(change);
     }
 }

@@ -2,57 +2,55 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use byok_domain::call::{CircuitChange, OpenUntil};
 use byok_domain::circuit::{Admission, Change, Circuit, Outcome};
 use byok_domain::{ErrorClass, ProjectId, ProviderKeyId, Timestamp};
 use http::HeaderMap;
 
+use crate::directory::StoredKey;
+
 /// Keys that are kept in mind; those that have failed of late, and no others.
 const MOST: usize = 100_000;
 
-type Key = (ProjectId, ProviderKeyId);
+/// A key, by the version of what it seals: of another key in its place nothing is known.
+type Key = (ProjectId, ProviderKeyId, u32);
+
+type Known = HashMap<Key, Circuit, foldhash::quality::RandomState>;
 
 /// Circuits by key. A key that has not failed has none here, and a call with it finds that out by
 /// one load while no key has.
 pub(crate) struct Circuits {
-    known: RwLock<HashMap<Key, Circuit, foldhash::quality::RandomState>>,
+    known: RwLock<Known>,
     count: AtomicUsize,
+    /// Until when the circuits were open that were closed here of late: what is written down of them
+    /// lags behind.
+    closed: Mutex<HashMap<Key, Timestamp, foldhash::quality::RandomState>>,
 }
 
 impl Circuits {
     pub(crate) fn new() -> Self {
-        Self { known: RwLock::default(), count: AtomicUsize::new(0) }
+        Self { known: RwLock::default(), count: AtomicUsize::new(0), closed: Mutex::default() }
     }
 
     /// Whether a call may be made with a key now.
-    pub(crate) fn admits(
-        &self,
-        project: &ProjectId,
-        key: &ProviderKeyId,
-        now: Timestamp,
-    ) -> Admission {
+    pub(crate) fn admits(&self, key: &StoredKey, now: Timestamp) -> Admission {
         if self.is_empty() {
             return Admission::Closed;
         }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let circuit = known.get(&(project.clone(), key.clone()));
+        let circuit = known.get(&place(key));
         circuit.map_or(Admission::Closed, |circuit| circuit.admits(now))
     }
 
     /// As [`admits`](Self::admits), for the call that is made now.
-    pub(crate) fn begin(
-        &self,
-        project: &ProjectId,
-        key: &ProviderKeyId,
-        now: Timestamp,
-    ) -> Admission {
-        match self.admits(project, key, now) {
+    pub(crate) fn begin(&self, key: &StoredKey, now: Timestamp) -> Admission {
+        match self.admits(key, now) {
             // Of two who see that it is time for a probe, one makes it.
             Admission::Probe => {
                 let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                let circuit = known.get_mut(&(project.clone(), key.clone()));
+                let circuit = known.get_mut(&place(key));
                 circuit.map_or(Admission::Closed, |circuit| circuit.begin(now))
             }
             other => other,
@@ -63,8 +61,7 @@ impl Circuits {
     /// do nothing to any, and then `now` is not asked.
     pub(crate) fn note(
         &self,
-        project: &ProjectId,
-        key: &ProviderKeyId,
+        key: &StoredKey,
         outcome: Outcome,
         began: Timestamp,
         now: impl FnOnce() -> Timestamp,
@@ -73,7 +70,7 @@ impl Circuits {
         if !failed && self.is_empty() {
             return None;
         }
-        let place = (project.clone(), key.clone());
+        let place = place(key);
         let is_known = || self.known.read().is_ok_and(|known| known.contains_key(&place));
         if !failed && !is_known() {
             return None;
@@ -84,28 +81,48 @@ impl Circuits {
             return None;
         }
         let circuit = known.entry(place.clone()).or_default();
+        let was_open = circuit.open_until();
         let change = circuit.note(outcome, began, now);
         if *circuit == Circuit::default() {
             known.remove(&place);
         }
         self.count.store(known.len(), Ordering::Release);
-        let (_, key) = place;
+        let key = place.1.clone();
         change.map(|change| match change {
             Change::Opened { until, cause } => {
                 CircuitChange { key, open: Some(OpenUntil { until, cause }) }
             }
-            Change::Recovered => CircuitChange { key, open: None },
+            Change::Recovered => {
+                let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+                if closed.len() >= MOST {
+                    closed.clear();
+                }
+                closed.insert(place, was_open.unwrap_or(now));
+                CircuitChange { key, open: None }
+            }
         })
     }
 
-    /// Takes over a circuit that was open when it was last written down, unless more is known.
-    pub(crate) fn reopen(&self, project: &ProjectId, key: &ProviderKeyId, open: OpenUntil) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MOST {
-            let circuit = || Circuit::reopened(open.until, open.cause);
-            known.entry((project.clone(), key.clone())).or_insert_with(circuit);
-            self.count.store(known.len(), Ordering::Release);
+    /// Takes over what is written down of a key's circuit, unless more is known here.
+    pub(crate) fn heard(&self, key: &StoredKey) {
+        if key.circuit.is_none() && self.is_empty() {
+            return;
         }
+        let place = place(key);
+        let closed =
+            self.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match key.circuit {
+            None if known.get(&place).is_some_and(Circuit::is_hearsay) => {
+                known.remove(&place);
+            }
+            Some(open) if known.len() < MOST && closed.is_none_or(|until| open.until > until) => {
+                let circuit = || Circuit::reopened(open.until, open.cause);
+                known.entry(place).or_insert_with(circuit);
+            }
+            _ => {}
+        }
+        self.count.store(known.len(), Ordering::Release);
     }
 
     fn is_empty(&self) -> bool {
@@ -113,11 +130,12 @@ impl Circuits {
     }
 }
 
+fn place(key: &StoredKey) -> Key {
+    (key.project.clone(), key.id.clone(), key.version)
+}
+
 /// Makes room by forgetting circuits that stand in nobody's way now.
-fn has_room(
-    known: &mut HashMap<Key, Circuit, foldhash::quality::RandomState>,
-    now: Timestamp,
-) -> bool {
+fn has_room(known: &mut Known, now: Timestamp) -> bool {
     if known.len() >= MOST {
         known.retain(|_, circuit| matches!(circuit.admits(now), Admission::Open { .. }));
     }
@@ -130,10 +148,11 @@ pub(crate) fn outcome(class: ErrorClass, headers: Option<&HeaderMap>) -> Outcome
     match class {
         ErrorClass::ProviderDown => Outcome::Down { retry_after_ms },
         ErrorClass::QuotaExhausted => Outcome::QuotaExhausted { retry_after_ms },
-        ErrorClass::KeyRejected | ErrorClass::RateLimited | ErrorClass::RequestRejected => {
-            Outcome::Refused
+        ErrorClass::RateLimited | ErrorClass::RequestRejected => Outcome::Refused,
+        // A rejected key has not recovered, whatever that tells of its provider.
+        ErrorClass::KeyRejected | ErrorClass::Truncated | ErrorClass::ClientClosed => {
+            Outcome::Unknown
         }
-        ErrorClass::Truncated | ErrorClass::ClientClosed => Outcome::Unknown,
     }
 }
 
@@ -144,52 +163,97 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use byok_domain::circuit::Cause;
+    use byok_domain::{KeyStatus, ProviderConfig, ProviderId, RefId};
+    use byok_vault::SealedSecret;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const DOWN: Outcome = Outcome::Down { retry_after_ms: None };
+    const NO_QUOTA: Outcome = Outcome::QuotaExhausted { retry_after_ms: None };
 
-    fn note(circuits: &Circuits, key: &str, outcome: Outcome, at: Timestamp) -> Option<bool> {
-        let project = ProjectId::new("p");
-        let change = circuits.note(&project, &ProviderKeyId::new(key), outcome, at, || at);
+    fn key(project: &str, id: &str, version: u32) -> StoredKey {
+        StoredKey {
+            id: ProviderKeyId::new(id),
+            project: ProjectId::new(project),
+            provider: ProviderId::new("openai"),
+            ref_id: RefId::parse("c1").expect("a refId"),
+            priority: 0,
+            created_at: NOW,
+            status: KeyStatus::Valid,
+            config: ProviderConfig::default(),
+            sealed: SealedSecret { bytes: Vec::new() },
+            version,
+            circuit: None,
+        }
+    }
+
+    fn note(circuits: &Circuits, key: &StoredKey, outcome: Outcome, at: Timestamp) -> Option<bool> {
+        let change = circuits.note(key, outcome, at, || at);
         change.map(|change| change.open.is_some())
     }
 
-    fn admits(circuits: &Circuits, project: &str, key: &str, at: Timestamp) -> Admission {
-        circuits.admits(&ProjectId::new(project), &ProviderKeyId::new(key), at)
+    fn open_until(at: Timestamp) -> Option<OpenUntil> {
+        Some(OpenUntil { until: at, cause: Cause::ProviderDown })
     }
 
     #[test]
     fn a_circuit_is_of_one_key_of_one_project() {
         let circuits = Circuits::new();
+        let failing = key("p", "k", 1);
         for n in 1..=5 {
-            assert_eq!(note(&circuits, "k", DOWN, NOW), (n == 5).then_some(true));
+            assert_eq!(note(&circuits, &failing, DOWN, NOW), (n == 5).then_some(true));
         }
-        assert!(matches!(admits(&circuits, "p", "k", NOW), Admission::Open { .. }));
-        assert_eq!(admits(&circuits, "p", "other", NOW), Admission::Closed);
-        assert_eq!(admits(&circuits, "q", "k", NOW), Admission::Closed);
+        assert!(matches!(circuits.admits(&failing, NOW), Admission::Open { .. }));
+        assert_eq!(circuits.admits(&key("p", "other", 1), NOW), Admission::Closed);
+        assert_eq!(circuits.admits(&key("q", "k", 1), NOW), Admission::Closed);
+        assert_eq!(circuits.admits(&key("p", "k", 2), NOW), Admission::Closed, "it was replaced");
     }
 
     #[test]
     fn one_probe_goes_at_a_time_and_its_success_closes_the_circuit_and_forgets_it() {
         let circuits = Circuits::new();
-        note(&circuits, "k", Outcome::QuotaExhausted { retry_after_ms: None }, NOW);
+        let key = key("p", "k", 1);
+        note(&circuits, &key, NO_QUOTA, NOW);
         let later = NOW.plus_millis(30_000);
-        let (project, key) = (ProjectId::new("p"), ProviderKeyId::new("k"));
-        assert_eq!(circuits.begin(&project, &key, later), Admission::Probe);
-        assert!(matches!(circuits.begin(&project, &key, later), Admission::Open { .. }));
-        assert_eq!(note(&circuits, "k", Outcome::Success, later), Some(false));
+        assert_eq!(circuits.begin(&key, later), Admission::Probe);
+        assert!(matches!(circuits.begin(&key, later), Admission::Open { .. }));
+        assert_eq!(note(&circuits, &key, Outcome::Success, later), Some(false));
         assert!(circuits.is_empty());
     }
 
     #[test]
     fn a_success_forgets_the_failures_before_it() {
         let circuits = Circuits::new();
+        let key = key("p", "k", 1);
         for _ in 0..4 {
-            note(&circuits, "k", DOWN, NOW);
+            note(&circuits, &key, DOWN, NOW);
         }
-        note(&circuits, "k", Outcome::Success, NOW);
+        note(&circuits, &key, Outcome::Success, NOW);
         assert!(circuits.is_empty());
-        assert_eq!(note(&circuits, "k", DOWN, NOW), None);
+        assert_eq!(note(&circuits, &key, DOWN, NOW), None);
+    }
+
+    #[test]
+    fn what_is_written_down_opens_and_closes_only_what_nothing_is_known_of_here() {
+        let circuits = Circuits::new();
+        let row = |circuit| StoredKey { circuit, ..key("p", "k", 1) };
+        let until = NOW.plus_millis(30_000);
+        let opened = row(open_until(until));
+        circuits.heard(&opened);
+        assert!(matches!(circuits.admits(&opened, NOW), Admission::Open { .. }));
+        circuits.heard(&row(None));
+        assert_eq!(circuits.admits(&opened, NOW), Admission::Closed, "another server closed it");
+
+        note(&circuits, &opened, NO_QUOTA, NOW);
+        circuits.heard(&row(None));
+        assert!(matches!(circuits.admits(&opened, NOW), Admission::Open { .. }), "not written yet");
+        circuits.begin(&opened, until);
+        assert_eq!(note(&circuits, &opened, Outcome::Success, until), Some(false));
+        circuits.heard(&opened);
+        assert_eq!(circuits.admits(&opened, until), Admission::Closed, "it was closed since");
+        circuits.heard(&row(open_until(until.plus_millis(1))));
+        assert!(matches!(circuits.admits(&opened, until), Admission::Open { .. }), "opened anew");
     }
 }

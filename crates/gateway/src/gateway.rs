@@ -284,9 +284,7 @@ impl Gateway {
         if base.is_none() {
             tracing::warn!(key = %stored.id, "the key's baseUrl is not allowed any more");
         }
-        if let Some(open) = stored.circuit {
-            self.circuits.reopen(&stored.project, &stored.id, open);
-        }
+        self.circuits.heard(&stored);
         UsableKey { stored, base }
     }
 

@@ -139,14 +139,19 @@ impl<'c> Payers<'c> {
             Plan::Credits { because } => because,
             Plan::CreditsThenByok => None,
         };
-        if let Some(reserved) = self.reserve(outgoing, because).await? {
-            return Ok(Payer::Platform(reserved));
-        }
+        let unpriced = match self.reserve(outgoing, because).await {
+            Ok(Some(reserved)) => return Ok(Payer::Platform(reserved)),
+            Ok(None) => None,
+            // Credits do not buy this call: a key that was passed over for them may.
+            Err(error @ CallError::Unpriced(_)) if because.is_some() => Some(error),
+            Err(error) => return Err(error),
+        };
         let keys_may_pay = self.plan == Plan::CreditsThenByok || because.is_some();
         (self.plan, self.credits) = (Plan::Byok, CreditsSide::Empty);
-        match self.take_key(|_| keys_may_pay) {
-            Some(key) => Ok(Payer::Customer(key)),
-            None => Err(self.refuse(routing::Refusal::InsufficientCredits, None).await),
+        match (self.take_key(|_| keys_may_pay), unpriced) {
+            (Some(key), _) => Ok(Payer::Customer(key)),
+            (None, Some(unpriced)) => Err(unpriced),
+            (None, None) => Err(self.refuse(routing::Refusal::InsufficientCredits, None).await),
         }
     }
 
@@ -246,7 +251,7 @@ impl<'c> Payers<'c> {
     }
 
     fn admission(&self, key: &UsableKey) -> Admission {
-        self.gateway.circuits.admits(&key.stored.project, &key.stored.id, self.now())
+        self.gateway.circuits.admits(&key.stored, self.now())
     }
 
     /// The time of the next attempt: of the first one it is that of the call.
@@ -284,8 +289,7 @@ impl<'c> Payers<'c> {
     fn begin(&mut self, at: usize) -> Option<&'c UsableKey> {
         let key = &self.keys[at];
         let rank = self.rank(key);
-        let (project, id) = (&key.stored.project, &key.stored.id);
-        let admission = self.gateway.circuits.begin(project, id, self.now());
+        let admission = self.gateway.circuits.begin(&key.stored, self.now());
         if rank == Rank::Usable && matches!(admission, Admission::Open { .. }) {
             return None;
         }

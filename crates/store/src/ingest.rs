@@ -18,6 +18,7 @@ use sea_orm::DatabaseTransaction;
 
 use self::batch::Batch;
 use self::call_rows::Inserted;
+use self::circuits::Recovered;
 use crate::changes::Changed;
 use crate::credits::settle;
 use crate::{Store, StoreError};
@@ -68,8 +69,8 @@ impl Store {
         let charged = settled.charged.iter();
         let charged = charged.map(|of| Changed::Customer(of.project.clone(), of.ref_id.clone()));
         Changed::tell_all(&transaction, charged).await?;
-        let changed_keys = self.fold(&transaction, &batch).await?;
-        events::tell(&transaction, &batch, &settled.charged).await?;
+        let (changed_keys, recovered) = self.fold(&transaction, &batch).await?;
+        events::tell(&transaction, &batch, &settled.charged, recovered).await?;
         positions::advance(&transaction, journal, last_seq.max(done)).await?;
         transaction.commit().await?;
         let written = batch.len();
@@ -79,17 +80,18 @@ impl Store {
     }
 
     /// Everything that follows from calls that are new to the log.
-    async fn fold(
+    async fn fold<'b>(
         &self,
         transaction: &DatabaseTransaction,
-        batch: &Batch<'_>,
-    ) -> Result<Vec<ChangedKey>, StoreError> {
+        batch: &'b Batch<'_>,
+    ) -> Result<(Vec<ChangedKey>, Vec<Recovered<'b>>), StoreError> {
         roll_ups::add(transaction, batch).await?;
         customers::note(transaction, batch).await?;
-        circuits::record(transaction, batch).await?;
+        let recovered = circuits::record(transaction, batch).await?;
         objects::bind(transaction, batch).await?;
         key_uses::add(transaction, batch).await?;
-        verdicts::record(transaction, self.audit_key(), batch).await
+        let changed = verdicts::record(transaction, self.audit_key(), batch).await?;
+        Ok((changed, recovered))
     }
 }
 

@@ -83,6 +83,16 @@ async fn a_model_without_a_price_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_passed_over_is_tried_for_what_credits_cannot_price() {
+    let rig = Rig::start();
+    rig.books.sell(PLATFORM);
+    rig.books.connect(crate::rig::Key::new(OWN).invalid());
+    rig.grant(100_000);
+    assert_eq!(rig.call().await.paid(), "credits: key_rejected");
+    assert_eq!(rig.chat(json!({"model": "nobody-knows"})).await.paid(), "byok");
+}
+
+#[tokio::test]
 async fn a_fallback_that_credits_cannot_price_tells_what_the_provider_said() {
     let rig = Rig::with_key_and_credits(100_000);
     rig.answers(OWN, Answer::key_rejected(OWN));

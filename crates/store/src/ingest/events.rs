@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use byok_domain::call::CircuitChange;
 use byok_domain::events::Event;
 use byok_domain::{CallRecord, Credits, ProjectId, ProviderKeyId};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use super::batch::Batch;
+use super::circuits::Recovered;
 use crate::credits::Charged;
 use crate::entity::provider_keys::{Column, Entity, Model};
 use crate::{StoreError, outbox, projects, provider_keys, routing};
@@ -16,24 +16,40 @@ use crate::{StoreError, outbox, projects, provider_keys, routing};
 /// Keys looked up at a time.
 const LOOK_UP: usize = 100;
 
+/// What a project is told of.
+#[derive(Default)]
+struct Told<'a> {
+    calls: Vec<&'a CallRecord>,
+    accounts: Vec<&'a Charged>,
+    recovered: Vec<Recovered<'a>>,
+}
+
 /// Writes the events that calls and what was charged for them lead to, for projects that are still
 /// there.
 pub(super) async fn tell(
     transaction: &DatabaseTransaction,
     batch: &Batch<'_>,
     charged: &[Charged],
+    recovered: Vec<Recovered<'_>>,
 ) -> Result<(), StoreError> {
-    let mut projects: BTreeMap<&ProjectId, (Vec<&CallRecord>, Vec<&Charged>)> = BTreeMap::new();
+    let mut projects: BTreeMap<&ProjectId, Told<'_>> = BTreeMap::new();
     for call in batch.iter().filter(|call| is_told(call)) {
-        projects.entry(&call.project).or_default().0.push(call);
+        projects.entry(&call.project).or_default().calls.push(call);
     }
     for account in charged.iter().filter(|account| account.after.balance < account.before.balance) {
-        projects.entry(&account.project).or_default().1.push(account);
+        projects.entry(&account.project).or_default().accounts.push(account);
     }
-    for (project, (calls, accounts)) in projects {
+    for key in recovered {
+        projects.entry(&key.call.project).or_default().recovered.push(key);
+    }
+    for (project, Told { calls, accounts, recovered }) in projects {
         let Some(row) = projects::find(transaction, project).await? else { continue };
         fallbacks(transaction, project, &calls).await?;
-        keys(transaction, project, &calls).await?;
+        for Recovered { call, key } in &recovered {
+            let event = Event::Recovered { key: provider_keys::told(key)? };
+            outbox::emit(transaction, project, &event, call.at).await?;
+        }
+        quotas(transaction, project, &calls).await?;
         if !accounts.is_empty() {
             let low = routing::read_routing(&row)?.credits_low;
             credits(transaction, project, &accounts, low).await?;
@@ -44,11 +60,7 @@ pub(super) async fn tell(
 
 fn is_told(call: &CallRecord) -> bool {
     let then = &call.aftermath;
-    then.fallback.is_some() || then.quota.is_some() || then.circuits.iter().any(is_recovery)
-}
-
-fn is_recovery(change: &CircuitChange) -> bool {
-    change.open.is_none()
+    then.fallback.is_some() || then.quota.is_some()
 }
 
 /// Of calls that fell back alike, one is told of.
@@ -73,25 +85,17 @@ async fn fallbacks(
     Ok(())
 }
 
-/// What became known of keys that are still there.
-async fn keys(
+/// Which keys, of those that are still there, come close to their quota.
+async fn quotas(
     transaction: &DatabaseTransaction,
     project: &ProjectId,
     calls: &[&CallRecord],
 ) -> Result<(), StoreError> {
-    let named = calls.iter().flat_map(|call| {
-        let recovered = call.aftermath.circuits.iter().filter(|change| is_recovery(change));
-        let warned = call.key.as_ref().filter(|_| call.aftermath.quota.is_some());
-        recovered.map(|change| &change.key).chain(warned)
-    });
+    let warned = calls.iter().filter(|call| call.aftermath.quota.is_some());
+    let named = warned.filter_map(|call| call.key.as_ref());
     let rows = rows(transaction, project, named.collect()).await?;
     let mut warned = HashSet::new();
     for call in calls {
-        for change in call.aftermath.circuits.iter().filter(|change| is_recovery(change)) {
-            let Some(row) = rows.get(&change.key) else { continue };
-            let event = Event::Recovered { key: provider_keys::told(row)? };
-            outbox::emit(transaction, project, &event, call.at).await?;
-        }
         let (Some(key), Some(quota)) = (&call.key, &call.aftermath.quota) else { continue };
         let Some(row) = rows.get(key).filter(|_| warned.insert(key)) else { continue };
         let event = Event::QuotaWarning {

@@ -96,6 +96,9 @@ async fn keys_that_work_again_or_come_close_to_their_quota_are_told_of_while_the
     };
     rig.apply(&[recovered("pk_1", 1), warned("pk_1", 2), warned("pk_1", 3)]).await;
     rig.apply(&[warned("pk_1", 4), recovered("pk_gone", 5), warned("pk_gone", 6)]).await;
+    let mut found_out_too = recovered("pk_1", 7);
+    found_out_too.aftermath.circuits.remove(0);
+    rig.apply(&[found_out_too]).await;
     let key = json!({
         "keyId": "pk_1", "provider": "openai", "refId": "customer", "label": "", "keyHint": "…abcd",
     });
