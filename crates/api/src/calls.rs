@@ -119,7 +119,10 @@ impl Calls {
             Ok(provider) => {
                 let shape = (path.kind == Kind::DropIn).then_some(provider);
                 let served = self.run(&path, provider, incoming, body).await;
-                served.unwrap_or_else(|refusal| errors::respond(refusal, shape, id))
+                let mut response =
+                    served.unwrap_or_else(|refusal| errors::respond(refusal, shape, id));
+                response.headers_mut().insert(PROVIDER, HeaderValue::from_static(provider.id()));
+                response
             }
             Err(refusal) => errors::respond(refusal, None, id),
         };
@@ -323,22 +326,16 @@ fn agree(implied: Option<RefId>, named: Option<RefId>) -> Result<RefId, ApiError
 
 /// The provider's own answer, with our headers beside it.
 fn drop_in_answer(answer: Answer) -> Response<CallBodyOut> {
-    let Answer { provider, source, fallback, status, headers, body, .. } = answer;
+    let Answer { source, fallback, status, headers, body, .. } = answer;
     let mut response = Response::new(CallBodyOut::Relayed(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    mark(response.headers_mut(), provider, source, fallback);
+    mark(response.headers_mut(), source, fallback);
     response
 }
 
-/// Says who answered, who paid, and why it was not the customer's own key.
-fn mark(
-    headers: &mut HeaderMap,
-    provider: &'static str,
-    source: KeySource,
-    fallback: Option<FallbackReason>,
-) {
-    headers.insert(PROVIDER, HeaderValue::from_static(provider));
+/// Says who paid, and why it was not the customer's own key.
+fn mark(headers: &mut HeaderMap, source: KeySource, fallback: Option<FallbackReason>) {
     headers.insert(KEY_SOURCE, HeaderValue::from_static(source.as_str()));
     if let Some(why) = fallback {
         headers.insert(FALLBACK, HeaderValue::from_static(why.as_str()));

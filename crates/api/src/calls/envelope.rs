@@ -142,7 +142,7 @@ fn unreadable(error: &serde_json::Error) -> ApiError {
 pub(super) fn answer(answer: Answer) -> Response<CallBodyOut> {
     let Answer { id, provider, source, fallback, status, mut headers, is_json, refusal, body } =
         answer;
-    mark(&mut headers, provider, source, fallback);
+    mark(&mut headers, source, fallback);
     let encoded = headers.contains_key(CONTENT_ENCODING);
     if refusal.is_none() && (!is_json || encoded) {
         let mut response = Response::new(CallBodyOut::Relayed(body));
