@@ -12,7 +12,8 @@ use byok_api::{Api, AppState, Calls, OwnAddress, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
 use byok_gateway::{Ambient, Gateway, GatewayConfig, System, WatchedUsageLog};
 use byok_metering::{
-    Durability, JournalError, JournalId, Lanes, MemoryCounters, Meter, UsageLog, Writers,
+    CreditLedger, Durability, JournalError, JournalId, Lanes, MemoryCounters, Meter,
+    SettlingLedger, UsageLog, Writers,
 };
 use byok_net::{
     EgressPolicy, Incoming, Server, ServerConfig, TimedBody, Timeouts, Upstream, service_fn,
@@ -130,6 +131,7 @@ fn start(
         let ambient = Arc::clone(&ambient);
         Ledger::start(installation.store.clone(), control.handle(), move || ambient.now())
     };
+    let ledger = Arc::new(SettlingLedger::new(ledger));
     let gateway = Arc::new(Gateway::new(GatewayConfig {
         directory: Arc::new(installation.store.clone()),
         keyring: Arc::clone(&installation.keyring),
@@ -138,7 +140,7 @@ fn start(
         upstream: Upstream::new(egress.clone(), timeouts)?,
         egress: egress.clone(),
         meter: Arc::new(Meter::new(Arc::clone(&journals), PriceBook::new(prices))),
-        ledger: Arc::new(ledger),
+        ledger: Arc::clone(&ledger) as Arc<dyn CreditLedger>,
         counters: Arc::new(MemoryCounters::default()),
         ambient: ambient.clone(),
         base_urls,
@@ -148,6 +150,7 @@ fn start(
     let log: Arc<dyn UsageLog> =
         Arc::new(WatchedUsageLog::new(installation.store.clone(), Arc::clone(&gateway)));
     let writers = Arc::new(Writers::start(&journals, &log, control.handle())?);
+    ledger.settled_by(&writers);
     if !control.block_on(writers.caught_up(CATCHING_UP)) {
         tracing::warn!(
             "records of an earlier run are still on their way into the database; until they are \

@@ -7,8 +7,8 @@
 //! In reading order: [`meter`] prices a call and [`tap`] relays its answer; [`journal`] is where a
 //! record is durable first, one of the [`Lanes`]; [`usage_log`] is the port to where it ends up,
 //! [`writer`] what moves it there, [`roll_up`] the sums that the usage queries read;
-//! [`credit_ledger`] is the port to where credits are set aside, [`limit_counters`] the one to where
-//! calls on credits are counted.
+//! [`credit_ledger`] is the port to where credits are set aside, which [`SettlingLedger`] asks twice
+//! before it says that none are left, [`limit_counters`] the one to where calls on credits are counted.
 
 mod bell;
 pub mod credit_ledger;
@@ -19,6 +19,7 @@ pub mod meter;
 pub mod roll_up;
 #[cfg(test)]
 mod samples;
+mod settling_ledger;
 mod tally;
 pub mod tap;
 pub mod usage_log;
@@ -30,5 +31,6 @@ pub use lanes::{Lanes, Writers};
 pub use limit_counters::{LimitCounters, MemoryCounters};
 pub use meter::Meter;
 pub use roll_up::{RollUp, RollUpKey, RollUps};
+pub use settling_ledger::SettlingLedger;
 pub use usage_log::{Applied, UsageLog, UsageLogError};
 pub use writer::Writer;
