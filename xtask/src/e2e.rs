@@ -29,7 +29,7 @@ Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 19] = [
+const DRIVERS: [&str; 25] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -46,6 +46,12 @@ const DRIVERS: [&str; 19] = [
     "webhooks.mjs",
     "raw_http.py",
     "operator_work.py",
+    "faq_general.py",
+    "faq_routing.py",
+    "faq_security.py",
+    "faq_usage.py",
+    "faq_trouble.py",
+    "faq_advanced.py",
     "bedrock_client.py",
     "graceful_stop.py",
     "kill_loop.py",

@@ -184,11 +184,11 @@ def connect(ref_id: str, key: str | None = None, **more: Any) -> dict[str, Any]:
     return parse(answer)
 
 
-def log_row(request_id: str) -> dict[str, Any]:
+def log_row(request_id: str, token: str | None = None) -> dict[str, Any]:
     """The call's row in the log. It is written behind the answer, so it may take a moment."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while True:
-        status, _, body = http("GET", f"/logs/{request_id}", SECRET_KEY)
+        status, _, body = http("GET", f"/logs/{request_id}", token or SECRET_KEY)
         if status == 200:
             return parse(body)
         if time.monotonic() > deadline:
