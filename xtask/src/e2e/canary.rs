@@ -1,11 +1,12 @@
 //! Looking for secrets and content where they must not be: logs, database, journal, error bodies.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memmem::Finder;
 
 use super::quickstart::{files, tokens};
 use super::tally::Tally;
@@ -144,22 +145,25 @@ fn none(hits: Vec<String>) -> Result<(), String> {
 fn hits<'a>(
     secrets: &[String],
     paths: impl Iterator<Item = &'a Path>,
-) -> std::io::Result<Vec<String>> {
-    let needles: Vec<(String, &str, Vec<u8>)> = secrets
-        .iter()
-        .flat_map(|secret| {
-            let begin: String = secret.chars().take(14).collect();
-            spellings(secret).into_iter().map(move |(how, needle)| (begin.clone(), how, needle))
-        })
-        .collect();
+) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let (mut shown, mut needles) = (Vec::new(), Vec::new());
+    for secret in secrets {
+        let begin: String = secret.chars().take(14).collect();
+        for (how, needle) in spellings(secret) {
+            shown.push(format!("{begin}… {how}"));
+            needles.push(needle);
+        }
+    }
+    // All at once: there are thousands of spellings, and each file is read through but once.
+    let search = AhoCorasick::new(needles)?;
     let mut found = Vec::new();
     for path in paths {
         let bytes = std::fs::read(path)?;
-        for (begin, how, needle) in &needles {
-            if Finder::new(needle).find(&bytes).is_some() {
-                found.push(format!("{begin}… {how} in {}", path.display()));
-            }
-        }
+        let here: BTreeSet<_> =
+            search.find_overlapping_iter(&bytes).map(|hit| hit.pattern()).collect();
+        found.extend(
+            here.iter().map(|at| format!("{} in {}", shown[at.as_usize()], path.display())),
+        );
     }
     Ok(found)
 }
@@ -197,7 +201,10 @@ mod tests {
     const SECRET: &str = "sk-proj-0123456789abcdefghijklmnopqrstuvwxyz";
 
     fn finds(haystack: &[u8]) -> bool {
-        spellings(SECRET).iter().any(|(_, needle)| Finder::new(needle).find(haystack).is_some())
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), haystack).expect("written");
+        let found = hits(&[SECRET.to_owned()], std::iter::once(file.path())).expect("searched");
+        !found.is_empty()
     }
 
     #[test]
