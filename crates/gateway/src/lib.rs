@@ -40,6 +40,7 @@ mod upload_address;
 mod upload_ticket;
 mod usage_log;
 mod validate;
+mod verdict;
 mod webhooks;
 
 pub use ambient::{Ambient, System};
@@ -55,3 +56,4 @@ pub use prefixed::Prefixed;
 pub use request::{Call, CallBody, CollectError, Here, collect};
 pub use upload_ticket::{Continued, split_ticket};
 pub use usage_log::WatchedUsageLog;
+pub use verdict::Checked;

@@ -4,11 +4,11 @@ use byok_domain::{KeyStatus, ProviderKeyId, Timestamp};
 use byok_store::Verdict;
 use serde::Serialize;
 
-use super::verdict::Checked;
 use super::{vaulted, verdict};
 use crate::answer::{self, Answer, shown};
 use crate::dispatch::{Ask, Scope};
 use crate::error::ApiError;
+use byok_gateway::Checked;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
