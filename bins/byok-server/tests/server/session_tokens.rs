@@ -3,10 +3,9 @@
 
 use byok_testkit::fake_provider::{Answer, FakeProvider};
 use memchr::memmem;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::support::{Launch, Reply, Server, provider};
+use crate::support::{Launch, Reply, Server, execute, provider};
 
 const SECRET: &str = "wJalrXUtnFEMIcanaryK7MDENGbPxRfiCYzEXAMPLEKEY";
 const TOKEN: &str = "FwoGZXIvYXdzEcanaryBgaDHn6q3Tz8r0XsessionVbN2LkPq==";
@@ -46,20 +45,6 @@ fn database_holds(server: &Server, text: &str) -> bool {
         .any(|bytes| memmem::find(&bytes, text.as_bytes()).is_some())
 }
 
-/// Changes the database of a server that has stopped.
-fn execute(server: &Server, statements: &[String]) {
-    let path = server.launch.scratch().data().join("byok.db");
-    let url = format!("sqlite://{}", path.display());
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let database = sea_orm::Database::connect(url).await.expect("a database");
-        for statement in statements {
-            database.execute_unprepared(statement).await.expect(statement);
-        }
-        database.close().await.expect("closed");
-    });
-}
-
 #[test]
 fn a_session_token_signs_and_of_it_only_that_it_is_there_is_shown() {
     let (provider, server) = serving();
@@ -94,7 +79,7 @@ fn a_token_that_an_earlier_release_kept_in_the_clear_is_sealed_at_the_start() {
     assert!(server.stop().success());
     let config = json!({"accessKeyId": ID, "region": "us-east-1", "sessionToken": TOKEN});
     execute(
-        &server,
+        server.launch.scratch(),
         &[
             format!("UPDATE provider_keys SET config = '{config}'"),
             "DROP TABLE keys_to_reseal".to_owned(),
@@ -129,7 +114,7 @@ fn a_row_that_does_not_open_keeps_the_server_from_nothing() {
     assert!(server.stop().success());
     let config = json!({"accessKeyId": ID, "region": "us-east-1", "sessionToken": TOKEN});
     execute(
-        &server,
+        server.launch.scratch(),
         &[
             format!("UPDATE provider_keys SET config = '{config}', ref_id = 'customer2'"),
             "INSERT INTO keys_to_reseal SELECT id FROM provider_keys".to_owned(),

@@ -13,7 +13,7 @@ mod server;
 pub(crate) mod tls;
 mod wait;
 
-pub(crate) use database::replace_in_database;
+pub(crate) use database::{execute, replace_in_database};
 pub(crate) use flood::flood;
 pub(crate) use launch::{Keys, Launch};
 pub(crate) use live::Live;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use memchr::memmem;
+use sea_orm::ConnectionTrait;
 
 use super::Scratch;
 
@@ -20,4 +21,18 @@ pub(crate) fn replace_in_database(scratch: &Scratch, from: &str, to: &str) -> us
     }
     fs::write(&path, bytes).expect("a writable file");
     places.len()
+}
+
+/// Runs statements on the database of a server that has stopped.
+pub(crate) fn execute<S: AsRef<str>>(scratch: &Scratch, statements: &[S]) {
+    let url = format!("sqlite://{}", scratch.data().join("byok.db").display());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let database = sea_orm::Database::connect(url).await.expect("a database");
+        for statement in statements {
+            let statement = statement.as_ref();
+            database.execute_unprepared(statement).await.expect(statement);
+        }
+        database.close().await.expect("closed");
+    });
 }

@@ -60,6 +60,11 @@ impl Postgres {
         }
     }
 
+    /// Runs a statement behind the server's back.
+    pub(crate) fn execute(&self, sql: &str) {
+        psql(&self.of_database(), sql);
+    }
+
     fn of_database(&self) -> String {
         let (start, _) = self.server.rsplit_once('/').expect("a database");
         format!("{start}/{}", self.name)
