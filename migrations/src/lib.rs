@@ -18,6 +18,7 @@ mod m0006_call_prices;
 mod m0007_keys_to_reseal;
 mod m0009_credits;
 mod m0010_webhooks;
+mod m0011_key_checks;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_keys_to_reseal::Change),
             Box::new(m0009_credits::Change),
             Box::new(m0010_webhooks::Change),
+            Box::new(m0011_key_checks::Change),
         ]
     }
 }

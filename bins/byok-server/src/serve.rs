@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use byok_api::{Api, AppState, Calls, OwnAddress, Rate, Services, UsageTail};
 use byok_domain::pricing::PriceBook;
-use byok_gateway::{Ambient, Gateway, GatewayConfig, System, WatchedUsageLog};
+use byok_gateway::{
+    Ambient, CheckPace, Gateway, GatewayConfig, KeyChecker, System, WatchedUsageLog,
+};
 use byok_metering::{
     CreditLedger, Durability, JournalError, JournalId, Lanes, MemoryCounters, Meter,
     SettlingLedger, UsageLog, Writers,
@@ -73,6 +75,8 @@ pub(crate) fn run(
     tracing::info!("stopping: live answers are finished first");
     running.server.shutdown();
     running.server.join();
+    // What is being asked now is asked again after its lease.
+    drop(running.key_checks);
     control.block_on(async {
         running.deliveries.stop(DELIVERIES_STOP).await;
         // The last records reach the database; what does not is found in the journal next time.
@@ -92,6 +96,7 @@ struct Running {
     server: Server,
     writers: Arc<Writers>,
     deliveries: Deliveries,
+    key_checks: KeyChecker,
     metrics_listen: Option<SocketAddr>,
 }
 
@@ -174,6 +179,12 @@ fn start(
     });
     let store = &installation.store;
     let deliveries = Deliveries::start(store, &gateway, courier, mail, control.handle());
+    let key_checks = KeyChecker::start(
+        Arc::clone(&gateway),
+        Arc::new(store.clone()),
+        CheckPace::default(),
+        control.handle(),
+    );
     let calls = Calls::new(gateway, Arc::clone(&state), http.forward_unknown_paths)
         .reached_at(OwnAddress { public_url: http.public_url, secure: http.tls.is_some() });
     let api = Api::new(calls, byok_api::router(&state), control.handle().clone());
@@ -192,7 +203,7 @@ fn start(
     if let Some(tls) = http.tls {
         control.spawn(certificate::follow(tls));
     }
-    Ok(Running { server, writers, deliveries, metrics_listen })
+    Ok(Running { server, writers, deliveries, key_checks, metrics_listen })
 }
 
 /// The writers, as the management routes see them.

@@ -13,6 +13,7 @@ pub mod events;
 mod field_error;
 pub mod ids;
 pub mod key;
+pub mod key_checks;
 pub mod key_settings;
 pub mod limits;
 pub mod money;

@@ -20,6 +20,8 @@ mod explain;
 mod gateway;
 mod headers;
 mod judging;
+mod key_checker;
+mod key_checks;
 mod key_limits;
 mod lent_body;
 mod made_objects;
@@ -51,6 +53,8 @@ pub use directory::{
 };
 pub use error::{AuthError, CallError, NotPaid};
 pub use gateway::{Gateway, GatewayConfig, Project};
+pub use key_checker::{CheckPace, KeyChecker};
+pub use key_checks::{DueKey, KeyChecks, Told};
 pub use key_limits::KeyLimits;
 pub use prefixed::Prefixed;
 pub use request::{Call, CallBody, CollectError, Here, collect};

@@ -7,7 +7,7 @@ use byok_net::{SendBody, SendError};
 use byok_providers::{OutgoingRequest, Provider, Verdict};
 use byok_vault::ProviderSecret;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::error::CallError;
@@ -18,6 +18,14 @@ use crate::headers;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// As much of the answer as the verdict may depend on, in bytes.
 const READ_CAP: usize = 64 * 1024;
+
+/// What came of asking about a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) verdict: Verdict,
+    /// Whether the answer was that there are too many questions.
+    pub(crate) throttled: bool,
+}
 
 impl Gateway {
     /// Asks `provider` whether it accepts `secret`, by the cheapest call that shows it.
@@ -32,6 +40,16 @@ impl Gateway {
         config: &ProviderConfig,
         secret: &ProviderSecret,
     ) -> Result<Verdict, CallError> {
+        Ok(self.ask(project, provider, config, secret).await?.verdict)
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        project: &ProjectId,
+        provider: &'static dyn Provider,
+        config: &ProviderConfig,
+        secret: &ProviderSecret,
+    ) -> Result<Asked, CallError> {
         let call = provider.validation(config);
         let base = self.base(provider, project, config, call.plane).ok_or(CallError::Blocked)?;
         let uri = base.uri(&call.path).map_err(|_| CallError::Path)?;
@@ -55,12 +73,13 @@ impl Gateway {
                 let Some(Ok(frame)) = body.frame().await else { break };
                 read.extend_from_slice(&frame.into_data().unwrap_or_else(|_| Bytes::new()));
             }
-            Ok(provider.judge(head.status, &head.headers, &read))
+            let throttled = head.status == StatusCode::TOO_MANY_REQUESTS;
+            Ok(Asked { verdict: provider.judge(head.status, &head.headers, &read), throttled })
         };
         match tokio::time::timeout(PATIENCE, ask).await {
-            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Ok(asked)) => Ok(asked),
             Ok(Err(SendError::Blocked)) => Err(CallError::Blocked),
-            Ok(Err(_)) | Err(_) => Ok(Verdict::Unreachable),
+            Ok(Err(_)) | Err(_) => Ok(Asked { verdict: Verdict::Unreachable, throttled: false }),
         }
     }
 }

@@ -15,7 +15,7 @@
 //! | projects, tokens, provider keys, prices, origins, re-pricing | [`begin`](Database::begin) | they append to the audit log, and look before they write |
 //! | routing, tiers, platform keys, customers, grants, endpoints of webhooks | `begin` | the same; a customer's erasure renames its rows in many tables at once |
 //! | holds and releases of credits | `begin` | what is available is read and then spent, for many customers in a batch; the account's own lock says the same again, and a check that nothing falls below zero |
-//! | deliveries of webhooks leased and settled | `begin` | candidates are looked for before, beside everybody; a lease that is still what was seen decides |
+//! | deliveries of webhooks, and checks of keys, leased and settled | `begin` | candidates are looked for before, beside everybody; a lease that is still what was seen decides |
 //! | rewrapping of data keys | `begin` | it must not bring back a key that its project's removal has removed |
 //! | schema changes | `begin` | of two processes one waits, then finds nothing to do |
 //! | call records | [`begin_apart`](Database::begin_apart), then [`take_turn`](Database::take_turn) | rows of the log are nobody else's, and most of the work: they go in side by side. Roll-ups, counters, verdicts, settlements and the outbox are shared: they take the turn, which also keeps instances from locking the same rows in different orders |

@@ -1,5 +1,6 @@
 //! Customers' provider keys: stored and replaced sealed, listed without the seal.
 
+mod checks;
 mod connect;
 mod list;
 mod reseal;

@@ -10,6 +10,7 @@ mod envelope;
 mod faults;
 mod google;
 mod https;
+mod key_checks;
 mod keys;
 mod kill;
 mod leaving;

@@ -10,6 +10,7 @@ mod cors;
 mod credits;
 mod customers;
 mod hosts;
+mod key_checks;
 mod key_settings;
 mod keys;
 mod limits;

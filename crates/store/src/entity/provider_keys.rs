@@ -26,6 +26,8 @@ pub struct Model {
     pub updated_at: i64,
     pub circuit_until: Option<i64>,
     pub circuit_cause: Option<String>,
+    pub check_due_at: Option<i64>,
+    pub check_tries: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -10,7 +10,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
 };
 
-use super::{TABLE, describe, told, version};
+use super::{TABLE, checks, describe, told, version};
 use crate::audit::{Change, Target, append};
 use crate::column::{json, key_status, optional_millis};
 use crate::entity::provider_keys::{ActiveModel, Column, Entity};
@@ -140,6 +140,8 @@ impl Store {
         // What is known of a circuit is known of the key that was there.
         row.circuit_until = Set(None);
         row.circuit_cause = Set(None);
+        row.check_due_at = Set(Some(checks::first(key.validated_at, by.at).as_millis()));
+        row.check_tries = Set(0);
         row.version = Set(i64::from(version));
         row.updated_at = Set(at);
         let (action, row) = if updated {

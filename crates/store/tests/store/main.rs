@@ -16,6 +16,7 @@ mod events;
 mod filters;
 mod ingest;
 mod installation;
+mod key_checks;
 mod keyring;
 mod money;
 mod projects;
