@@ -194,9 +194,7 @@ impl Event {
             Self::Fallback { provider, ref_id, reason, .. } => {
                 (format!("{provider}:{reason}:{ref_id}"), at.plus_millis(QUARTER_MS))
             }
-            Self::QuotaWarning { key, .. } => {
-                (key.key_id.to_string(), at.hour().plus_millis(HOUR_MS))
-            }
+            Self::QuotaWarning { key, .. } => (key.key_id.to_string(), at.plus_millis(HOUR_MS)),
             Self::CreditsLow { ref_id, .. } | Self::CreditsExhausted { ref_id } => {
                 (ref_id.to_string(), at.plus_millis(QUARTER_MS))
             }
@@ -352,7 +350,7 @@ mod tests {
             Event::QuotaWarning { key: key(), limit: "tokens".into(), allowed: 100, remaining: 9 };
         let until = |event: &Event| event.debounce(at).map(|d| d.until.as_millis());
         assert_eq!(until(&fallback("no_key")), Some(at.as_millis() + 15 * 60_000));
-        assert_eq!(until(&quota), Some(11 * HOUR_MS));
+        assert_eq!(until(&quota), Some(at.as_millis() + HOUR_MS));
         assert_eq!(until(&Event::KeyInvalid { key: key(), reason: String::new() }), None);
         assert_eq!(until(&Event::Recovered { key: key() }), None);
         let alike = |a: &Event, b: &Event| a.debounce(at) == b.debounce(at);

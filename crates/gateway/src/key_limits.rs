@@ -77,3 +77,89 @@ impl LimitsByKey {
         self.told.get(&(project.clone(), key.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn a_tenth_that_is_left_is_warned_of_under_every_providers_names() {
+        for (limit, remaining, kind) in [
+            // OpenAI, Azure, Groq, xAI, Fireworks.
+            ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "requests"),
+            ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "tokens"),
+            (
+                "x-ratelimit-limit-project-tokens",
+                "x-ratelimit-remaining-project-tokens",
+                "project-tokens",
+            ),
+            (
+                "anthropic-ratelimit-requests-limit",
+                "anthropic-ratelimit-requests-remaining",
+                "requests",
+            ),
+            ("anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining", "tokens"),
+            (
+                "anthropic-ratelimit-input-tokens-limit",
+                "anthropic-ratelimit-input-tokens-remaining",
+                "input-tokens",
+            ),
+            (
+                "anthropic-ratelimit-output-tokens-limit",
+                "anthropic-ratelimit-output-tokens-remaining",
+                "output-tokens",
+            ),
+            (
+                "anthropic-priority-input-tokens-limit",
+                "anthropic-priority-input-tokens-remaining",
+                "priority-input-tokens",
+            ),
+            // Mistral.
+            ("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", "req-minute"),
+            (
+                "x-ratelimit-limit-tokens-minute",
+                "x-ratelimit-remaining-tokens-minute",
+                "tokens-minute",
+            ),
+            // Together; OpenRouter's have the same names, on refusals.
+            ("x-ratelimit-limit", "x-ratelimit-remaining", "requests"),
+            ("x-tokenlimit-limit", "x-tokenlimit-remaining", "tokens"),
+        ] {
+            let (project, key) = (ProjectId::new("p"), ProviderKeyId::new("k"));
+            let limits = LimitsByKey::new();
+            for (left, little) in [("201", false), ("200", true), ("0", true)] {
+                let headers = HeaderMap::from_iter([
+                    (HeaderName::from_static(limit), HeaderValue::from_static("2000")),
+                    (HeaderName::from_static(remaining), HeaderValue::from_static(left)),
+                ]);
+                let warning = limits.note(&project, &key, &headers, NOW);
+                let told = warning.map(|w| (w.kind.to_string(), w.limit));
+                let expected = little.then(|| (kind.to_owned(), 2000));
+                assert_eq!(told, expected, "{remaining}: {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_key_is_warned_of_once_in_an_hour() {
+        let limits = LimitsByKey::new();
+        let warns = |project: &str, key: &str, minutes: i64| {
+            let at = NOW.plus_millis(minutes * 60_000);
+            limits.warns(&ProjectId::new(project), &ProviderKeyId::new(key), at)
+        };
+        for (project, key, minutes, expected) in [
+            ("p", "k", 0, true),
+            ("p", "k", 59, false),
+            ("p", "other", 59, true),
+            ("q", "k", 59, true),
+            ("p", "k", 60, true),
+            ("p", "k", 119, false),
+            ("p", "k", 120, true),
+        ] {
+            assert_eq!(warns(project, key, minutes), expected, "{project} {key} {minutes}");
+        }
+    }
+}

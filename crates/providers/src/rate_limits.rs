@@ -26,8 +26,9 @@ pub struct RateLimit {
 /// The limits that the headers of an answer, received at `now`, tell.
 ///
 /// Reads the names that the providers use: `x-ratelimit-{limit,remaining,reset}[-kind]` (OpenAI,
-/// Azure, Mistral and most compatible hosts), `anthropic-ratelimit-{kind}-{limit,remaining,reset}`,
-/// `x-tokenlimit-{limit,remaining}`. A limit without its remainder, or of nothing, is left out.
+/// Azure, Mistral and most compatible hosts), `anthropic-ratelimit-{kind}-{limit,remaining,reset}` and
+/// the same under `anthropic-priority-` and `anthropic-fast-`, `x-tokenlimit-{limit,remaining}`
+/// (Together). Google, Bedrock and Cohere tell none. A limit without its remainder, or of nothing, is left out.
 pub fn rate_limits(headers: &HeaderMap, now: Timestamp) -> Vec<RateLimit> {
     let mut parts: Vec<Parts<'_>> = Vec::new();
     for (name, value) in headers {
@@ -87,8 +88,10 @@ fn named(name: &str) -> Option<(&str, Field)> {
     let (kind, field) = if let Some(rest) = name.strip_prefix("x-ratelimit-") {
         let (field, kind) = rest.split_once('-').unwrap_or((rest, "requests"));
         (kind, Field::parse(field)?)
-    } else if let Some(rest) = name.strip_prefix("anthropic-ratelimit-") {
+    } else if let Some(rest) = name.strip_prefix("anthropic-") {
         let (kind, field) = rest.rsplit_once('-')?;
+        let of_tier = kind.starts_with("priority-") || kind.starts_with("fast-");
+        let kind = if of_tier { kind } else { kind.strip_prefix("ratelimit-")? };
         (kind, Field::parse(field)?)
     } else {
         ("tokens", Field::parse(name.strip_prefix("x-tokenlimit-")?)?)
@@ -184,6 +187,28 @@ mod tests {
         ]);
         assert_eq!((told[0].0.as_str(), told[0].1, told[0].2), ("input-tokens", 50000, 49000));
         assert!(told[0].3.is_some());
+        let told = read(&[
+            ("anthropic-priority-input-tokens-limit", "10000"),
+            ("anthropic-priority-input-tokens-remaining", "9618"),
+            ("anthropic-fast-output-tokens-limit", "20"),
+            ("anthropic-fast-output-tokens-remaining", "10"),
+            ("anthropic-organization-id", "1"),
+            ("anthropic-ratelimit-limit", "1"),
+        ]);
+        assert_eq!(
+            told,
+            [
+                ("fast-output-tokens".to_owned(), 20, 10, None),
+                ("priority-input-tokens".to_owned(), 10_000, 9618, None),
+            ]
+        );
+        // Azure writes plain seconds.
+        let told = read(&[
+            ("x-ratelimit-limit-tokens", "120000"),
+            ("x-ratelimit-remaining-tokens", "11999"),
+            ("x-ratelimit-reset-tokens", "10"),
+        ]);
+        assert_eq!(told, [("tokens".to_owned(), 120_000, 11_999, Some(10_000))]);
         let told = read(&[
             ("x-ratelimit-limit-req-minute", "60"),
             ("x-ratelimit-remaining-req-minute", "59"),
