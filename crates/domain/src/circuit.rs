@@ -24,6 +24,9 @@ const WAIT_MS: (i64, i64) = (30_000, 600_000);
 const MOST_RETRY_AFTER_MS: i64 = 24 * 3_600_000;
 /// How long a probe may take before it counts as lost and another may go.
 const PROBE_MS: i64 = 120_000;
+/// What lies further in the future was noted by a clock that has been set back since. Less far lies
+/// what other calls noted, since a call goes by the time at which it came in.
+const AHEAD_MS: i64 = 120_000;
 
 /// What opened a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,8 +139,11 @@ impl Circuit {
     pub fn admits(&self, now: Timestamp) -> Admission {
         match &self.0 {
             State::Closed(_) => Admission::Closed,
+            State::Open { since, .. } if is_ahead(*since, now) => Admission::Probe,
             State::Open { until, cause, probe, .. } => {
-                let probing = probe.is_some_and(|began| now < began.plus_millis(PROBE_MS));
+                let probing = probe.is_some_and(|began| {
+                    now < began.plus_millis(PROBE_MS) && !is_ahead(began, now)
+                });
                 let until = match probe {
                     Some(began) if probing => began.plus_millis(PROBE_MS).max(*until),
                     _ => *until,
@@ -155,7 +161,13 @@ impl Circuit {
     /// its outcome is [`noted`](Self::note).
     pub fn begin(&mut self, now: Timestamp) -> Admission {
         let admission = self.admits(now);
-        if let (Admission::Probe, State::Open { probe, .. }) = (admission, &mut self.0) {
+        if let (Admission::Probe, State::Open { since, until, probe, .. }) =
+            (admission, &mut self.0)
+        {
+            // What a clock said that has been set back since is over.
+            if is_ahead(*since, now) {
+                (*since, *until) = (now, now);
+            }
             *probe = Some(now);
         }
         admission
@@ -189,7 +201,9 @@ impl Circuit {
                     failures.rotate_left(1);
                     failures[FAILURES - 1] = Some(now);
                     let first = failures[0]?;
-                    (now.as_millis() - first.as_millis() <= WITHIN_MS)
+                    // Calls note side by side, and a little out of order.
+                    let apart = now.as_millis().abs_diff(first.as_millis());
+                    (apart <= WITHIN_MS.unsigned_abs())
                         .then(|| self.open(Cause::ProviderDown, WAIT_MS.0, retry_after_ms, now))
                 }
                 Outcome::QuotaExhausted { retry_after_ms } => {
@@ -247,4 +261,8 @@ impl Circuit {
         self.0 = State::Open { since: now, until, wait_ms, cause, probe: None };
         Change::Opened { until, cause }
     }
+}
+
+fn is_ahead(noted: Timestamp, now: Timestamp) -> bool {
+    noted > now.plus_millis(AHEAD_MS)
 }

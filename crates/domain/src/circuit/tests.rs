@@ -154,6 +154,55 @@ fn one_that_was_open_before_a_restart_is_probed_when_its_wait_is_over() {
     assert_eq!(circuit.note(Outcome::Success, at(10), at(10)), Some(Change::Recovered));
 }
 
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_leaves_no_circuit_open_for_an_hour() {
+    const HOUR: i64 = 3_600;
+    // It opened while the clock was an hour ahead.
+    let mut circuit = down();
+    let back = |seconds| at(seconds - HOUR);
+    assert_eq!(circuit.admits(back(5)), Admission::Probe);
+    assert_eq!(circuit.begin(back(5)), Admission::Probe);
+    assert!(matches!(circuit.begin(back(6)), Admission::Open { .. }), "one at a time");
+    let mut failing = circuit.clone();
+    assert_eq!(circuit.note(Outcome::Success, back(5), back(7)), Some(Change::Recovered));
+    assert_eq!(circuit, Circuit::default());
+    let change = failing.note(DOWN, back(5), back(7));
+    assert_eq!(change, Some(Change::Opened { until: back(67), cause: Cause::ProviderDown }));
+
+    // A probe was under way when it was set back.
+    let mut circuit = down();
+    assert_eq!(circuit.begin(at(34)), Admission::Probe);
+    assert_eq!(circuit.begin(back(35)), Admission::Probe);
+    assert_eq!(circuit.note(Outcome::Success, back(35), back(36)), Some(Change::Recovered));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_ends_the_wait_and_failures_before_it_count_no_more() {
+    let mut circuit = down();
+    assert_eq!(circuit.begin(at(3_605)), Admission::Probe);
+    assert_eq!(circuit.note(Outcome::Success, at(3_605), at(3_606)), Some(Change::Recovered));
+    for step in [3_600, -3_600] {
+        let mut circuit = Circuit::default();
+        for second in 0..4 {
+            assert_eq!(circuit.note(DOWN, at(second), at(second)), None);
+        }
+        for second in 5..9 {
+            let now = at(second + step);
+            assert_eq!(circuit.note(DOWN, now, now), None, "{second} after {step}");
+        }
+        let now = at(9 + step);
+        assert!(circuit.note(DOWN, now, now).is_some(), "five on one side of {step}");
+    }
+}
+
+#[test]
+fn a_call_that_came_in_before_a_circuit_opened_is_no_probe() {
+    let mut circuit = down();
+    for second in [-100, 0, 3] {
+        assert!(matches!(circuit.begin(at(second)), Admission::Open { .. }), "{second}");
+    }
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         Just(Outcome::Success),
