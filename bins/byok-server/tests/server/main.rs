@@ -28,4 +28,5 @@ mod session_tokens;
 mod streams;
 mod support;
 mod uploads;
+mod who_pays;
 mod wire;

@@ -20,6 +20,11 @@ const BATCH: usize = 256;
 /// How often holds past their deadline are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
+/// How long a caller waits. Longer than a disk or another process ever takes that does its work,
+/// shorter than the patience of whoever waits for an answer: with the database away the call is
+/// refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Sets credits aside: callers queue, and one task commits what is queued. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -59,8 +64,12 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || LedgerError::unavailable("its task has stopped");
-        self.queue.send(ask(answer)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?.map_err(LedgerError::unavailable)
+        let asking = async {
+            self.queue.send(ask(answer)).await.map_err(|_| stopped())?;
+            answered.await.map_err(|_| stopped())?.map_err(LedgerError::unavailable)
+        };
+        let late = |_| Err(LedgerError::unavailable("the database takes too long"));
+        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(late)
     }
 }
 
@@ -106,7 +115,12 @@ async fn work(
     }
 }
 
-async fn serve(store: &Store, batch: Vec<Asked>, now: &(impl Fn() -> Timestamp + Sync)) {
+async fn serve(store: &Store, mut batch: Vec<Asked>, now: &(impl Fn() -> Timestamp + Sync)) {
+    // Who has left has no use for a hold.
+    batch.retain(|asked| !matches!(asked, Asked::Hold(_, answer) if answer.is_closed()));
+    if batch.is_empty() {
+        return;
+    }
     let done = commit(store, &batch).await.map_err(Arc::new);
     let mut answers = match &done {
         Ok(answers) => answers.iter(),

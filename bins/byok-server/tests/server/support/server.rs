@@ -66,6 +66,10 @@ impl Server {
         Request::new(self.address, "POST", target, &self.keys.secret)
     }
 
+    pub(crate) fn put(&self, target: &str) -> Request {
+        Request::new(self.address, "PUT", target, &self.keys.secret)
+    }
+
     pub(crate) fn patch(&self, target: &str) -> Request {
         Request::new(self.address, "PATCH", target, &self.keys.secret)
     }
