@@ -162,3 +162,64 @@ async fn a_plans_limit_is_429_with_its_headers() {
     assert_eq!(reply.header("retry-after"), Some("60"));
     assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some("0"));
 }
+
+#[tokio::test]
+async fn a_provider_that_comes_and_goes_is_probed_by_one_call_and_its_return_told_once() {
+    use byok_testkit::fake_provider::{Answer, Seen};
+
+    let rig = Rig::start().await;
+    let body = json!({ "url": "https://example.com/in", "events": ["byok.*"] });
+    let endpoint = rig.as_a("POST", "/webhooks", Some(body)).await.ok();
+    rig.connect("c1").await;
+    rig.sell(1_000_000).await;
+    let own = |seen: &Seen| seen.bearer() == Some(GOOD_KEY);
+    let told = async |event: &str| {
+        let path = format!("/webhooks/{}/deliveries", endpoint["id"].as_str().expect("an id"));
+        let list = rig.as_a("GET", &path, None).await.ok();
+        list["data"].as_array().expect("a list").iter().filter(|d| d["event"] == event).count()
+    };
+    let ok = json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+    });
+    for turn in 1..=3 {
+        let answer = ok.clone();
+        rig.provider.answer_with("", move |seen| {
+            if own(seen) { Answer::overloaded() } else { Answer::json(200, &answer) }
+        });
+        for n in 1..=7 {
+            let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
+            let because = if n <= 5 { "provider_down" } else { "circuit_open" };
+            assert_eq!(reply.header("x-byo-fallback"), Some(because), "{turn}.{n}: {}", reply.text);
+        }
+        assert_eq!(told("byok.recovered").await, turn - 1);
+
+        let answer = ok.clone();
+        rig.provider.answer_with("", move |_| {
+            Answer::json(200, &answer).after(std::time::Duration::from_millis(300))
+        });
+        rig.clock.advance_millis(30_000);
+        rig.provider.take_requests();
+        let asked = payload();
+        let call = || rig.dropped_in("/v1/chat/completions", "c1", &asked);
+        let (a, b, c, d) = tokio::join!(call(), call(), call(), call());
+        let replies = [a, b, c, d];
+        let probes = replies.iter().filter(|r| r.header("x-byo-key-source") == Some("byok"));
+        assert_eq!(probes.count(), 1, "turn {turn}");
+        assert_eq!(rig.provider.take_requests().iter().filter(|seen| own(seen)).count(), 1);
+        for _ in 0..3 {
+            let reply = call().await;
+            assert_eq!(reply.header("x-byo-key-source"), Some("byok"));
+        }
+        // Once the last of them is in the log.
+        rig.row(&call().await).await;
+        assert_eq!(told("byok.recovered").await, turn);
+    }
+    assert_eq!(told("byok.fallback").await, 2, "one for each reason in a quarter of an hour");
+    let project = ProjectId::new(rig.a.id.as_str());
+    let books = rig.store.verify_credits().await.expect("read");
+    assert!(books.faults.is_empty(), "{books:?}");
+    let left = rig.store.credits(&project, &RefId::parse("c1").expect("a refId")).await;
+    assert_eq!(left.expect("read").held.get(), 0);
+}
