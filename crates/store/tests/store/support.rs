@@ -115,6 +115,14 @@ impl Rig {
     }
 }
 
+/// Rounds of a race: so few in a test, as many as `BYOK_RACE_ROUNDS` says to be surer. A thousand of
+/// each race for the last credit, on SQLite, on PostgreSQL and at three instances:
+/// `BYOK_RACE_ROUNDS=1000 cargo xtask test --test store -- --include-ignored last_credit`.
+pub(crate) fn rounds(few: u64) -> u64 {
+    let asked = std::env::var("BYOK_RACE_ROUNDS").ok();
+    asked.map_or(few, |rounds| rounds.parse().expect("BYOK_RACE_ROUNDS is a number"))
+}
+
 pub(crate) fn audit_key() -> AuditKey {
     AuditKey::new([9; 32])
 }
