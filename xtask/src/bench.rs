@@ -1,6 +1,8 @@
 //! What the server costs, beside what others cost: always ratios from one run on one machine, the
 //! targets taking turns, the same load tool and the same stand-in for a provider for all.
 
+mod calls;
+mod credits;
 mod disk;
 mod figures;
 mod http;
@@ -36,6 +38,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             Section::Throughput => throughput::measure(&lab, &mut figures)?,
             Section::Latency => latency::measure(&lab, &mut figures)?,
             Section::Streams => streams::measure(&lab, &mut figures)?,
+            Section::Credits => credits::measure(&lab, &mut figures)?,
             Section::Start => start::measure(&lab, &mut figures)?,
             Section::Disk => figures.add_fact(disk::measure(&lab)?),
         }

@@ -26,6 +26,15 @@ pub(super) fn post(
     exchange(address, "POST", path, headers, &body.to_string())
 }
 
+pub(super) fn put(
+    address: SocketAddr,
+    path: &str,
+    headers: &[String],
+    body: &Value,
+) -> io::Result<Answer> {
+    exchange(address, "PUT", path, headers, &body.to_string())
+}
+
 /// As JSON when the status is a success, else an error that shows the answer.
 pub(super) fn json(what: &str, answer: io::Result<Answer>) -> Result<Value, String> {
     let answer = answer.map_err(|e| format!("{what}: {e}"))?;

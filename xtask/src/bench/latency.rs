@@ -1,23 +1,19 @@
 //! What a proxy adds to a call when nothing is saturated: open loop at a constant rate.
 
-use std::process::Command;
-
-use serde_json::Value;
-
+use super::calls::Calls;
 use super::figures::Figures;
 use super::lab::Lab;
 use super::measures::{Measure, Quantile};
+use super::options::Section;
 use super::target::{Kind, Target};
 
 type Failure = Box<dyn std::error::Error>;
-
-const TARGETS: [Kind; 4] = [Kind::Straight, Kind::Nginx, Kind::ByokOs, Kind::ByokDisk];
 
 const QUANTILES: [Quantile; 3] = [Quantile::P50, Quantile::P99, Quantile::P999];
 
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     let (_stand_in, address) = lab.stand_in(1)?;
-    let kinds = lab.options.targets(&TARGETS);
+    let kinds = lab.options.targets(Section::Latency);
     let targets: Vec<Target> =
         kinds.iter().map(|kind| Target::start(lab, *kind, address)).collect::<Result<_, _>>()?;
     // Fewer calls a second take longer to show their p99.9.
@@ -25,7 +21,7 @@ pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     for _ in 0..lab.options.rounds {
         for (rate, seconds) in rates {
             for target in &targets {
-                let result = calls(lab, target, rate, seconds)?;
+                let result = Calls::of(target, rate, seconds).start(lab)?.finish()?;
                 target.settle()?;
                 println!("{:10} {rate:4} calls/s: {}", target.kind.name(), result["latency"]);
                 for quantile in QUANTILES {
@@ -49,18 +45,4 @@ pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn calls(lab: &Lab, target: &Target, rate: u32, seconds: u32) -> Result<Value, Failure> {
-    let output = Command::new(lab.tools.ours("byok-load"))
-        .args(["calls", "--address", &target.address.to_string(), "--rate", &rate.to_string()])
-        .args(["--seconds", &seconds.to_string()])
-        .args(target.headers.iter().flat_map(|header| ["--header", header]))
-        .output()?;
-    let result: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("byok-load: {}", String::from_utf8_lossy(&output.stderr)))?;
-    if result["failed"] != 0 {
-        return Err(format!("calls failed through {}: {result}", target.kind.name()).into());
-    }
-    Ok(result)
 }

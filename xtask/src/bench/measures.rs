@@ -1,5 +1,7 @@
 //! What is measured, and how it is written down.
 
+use super::credits::{OWN_RATE, RATE};
+
 /// One row of the report; the order is the report's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Measure {
@@ -22,6 +24,16 @@ pub(super) enum Measure {
     StreamMemory { streams: u32 },
     /// Processor seconds a second.
     StreamCpu { streams: u32 },
+    /// Latency of calls on own keys beside others, in microseconds.
+    OwnLatency { beside: Beside, quantile: Quantile },
+    /// The same beside calls on credits, divided by that beside `over`.
+    Slowed { over: Beside, quantile: Quantile },
+    /// Calls on credits that were answered in a second.
+    CreditCalls,
+    /// Their latency, in microseconds.
+    CreditLatency { quantile: Quantile },
+    /// Seconds that work for them went on after them.
+    CreditBacklog,
     /// Milliseconds from start to ready, with nothing there yet.
     FirstStart,
     /// Milliseconds from start to ready, with what an earlier start made.
@@ -32,6 +44,26 @@ pub(super) enum Measure {
     BinarySize,
     /// The same without its symbols.
     StrippedSize,
+}
+
+/// What calls on own keys are measured beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Beside {
+    Nothing,
+    OwnKeys,
+    Credits,
+}
+
+impl Beside {
+    pub(super) const ALL: [Self; 3] = [Self::Nothing, Self::OwnKeys, Self::Credits];
+
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Nothing => "alone".to_owned(),
+            Self::OwnKeys => format!("beside {RATE}/s more"),
+            Self::Credits => format!("beside {RATE}/s on credits"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +117,19 @@ impl Measure {
             }
             Self::StreamMemory { streams } => format!("{streams} streams, memory each, KB"),
             Self::StreamCpu { streams } => format!("{streams} streams, CPU s/s"),
+            Self::OwnLatency { beside, quantile } => {
+                let (quantile, beside) = (quantile.name(), beside.name());
+                format!("own keys at {OWN_RATE} calls/s {beside}, {quantile}, µs")
+            }
+            Self::Slowed { over, quantile } => {
+                let (quantile, over) = (quantile.name(), over.name());
+                format!("own keys beside credits, {quantile} over that {over}")
+            }
+            Self::CreditCalls => format!("credits at {RATE} calls/s, answered a second"),
+            Self::CreditLatency { quantile } => {
+                format!("credits at {RATE} calls/s, {}, µs", quantile.name())
+            }
+            Self::CreditBacklog => "busy after a turn on credits, s".to_owned(),
             Self::FirstStart => "first start to ready, ms".to_owned(),
             Self::LaterStart => "later start to ready, ms".to_owned(),
             Self::IdleMemory => "resident when idle, MB".to_owned(),
@@ -101,7 +146,10 @@ impl Measure {
                 format!("{:.1}", value / 1e6)
             }
             Self::StreamCpu { .. } => format!("{value:.2}"),
-            Self::FirstStart | Self::LaterStart | Self::Backlog { .. } => format!("{value:.1}"),
+            Self::Slowed { .. } => format!("{value:.2}"),
+            Self::FirstStart | Self::LaterStart | Self::Backlog { .. } | Self::CreditBacklog => {
+                format!("{value:.1}")
+            }
             _ => grouped(value),
         }
     }

@@ -9,7 +9,7 @@ Usage: cargo xtask bench [--quick] [--only SECTION]... [--targets LIST] [--strea
                          [--rounds N] [--bin-dir DIR] [--write]
 
   --quick         two short rounds: an orientation, not figures to quote
-  --only SECTION  throughput, latency, streams, start or disk; may be repeated
+  --only SECTION  throughput, latency, streams, credits, start or disk; may be repeated
   --targets LIST  of straight, nginx, byok-os, byok-disk, portkey, hyper; each section
                   has its own default
   --streams LIST  numbers of concurrent streams (500,2000)
@@ -23,6 +23,7 @@ pub(super) enum Section {
     Throughput,
     Latency,
     Streams,
+    Credits,
     Start,
     Disk,
 }
@@ -39,13 +40,36 @@ pub(super) struct Options {
 }
 
 impl Section {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 6] = [
         ("throughput", Self::Throughput),
         ("latency", Self::Latency),
         ("streams", Self::Streams),
+        ("credits", Self::Credits),
         ("start", Self::Start),
         ("disk", Self::Disk),
     ];
+
+    /// Whom it puts under load unless told otherwise.
+    fn targets(self) -> &'static [Kind] {
+        match self {
+            Self::Throughput => {
+                &[Kind::Straight, Kind::Nginx, Kind::ByokOs, Kind::ByokDisk, Kind::Portkey]
+            }
+            Self::Latency => &[Kind::Straight, Kind::Nginx, Kind::ByokOs, Kind::ByokDisk],
+            Self::Streams => &[Kind::Straight, Kind::Nginx, Kind::ByokDisk],
+            Self::Credits => &[Kind::ByokOs, Kind::ByokDisk],
+            Self::Start | Self::Disk => &[],
+        }
+    }
+
+    /// Whether it has anything to ask of `kind`.
+    fn suits(self, kind: Kind) -> bool {
+        match self {
+            Self::Throughput | Self::Latency | Self::Streams => true,
+            Self::Credits => kind.is_ours(),
+            Self::Start | Self::Disk => false,
+        }
+    }
 }
 
 impl Options {
@@ -74,15 +98,15 @@ impl Options {
         Ok(Self { quick, write, sections, streams, rounds, bin_dir, targets })
     }
 
-    /// The targets that were named, else `default`.
-    pub(super) fn targets(&self, default: &[Kind]) -> Vec<Kind> {
-        self.targets.clone().unwrap_or_else(|| default.to_vec())
+    /// The targets of a section: of those that were named, or else its own.
+    pub(super) fn targets(&self, section: Section) -> Vec<Kind> {
+        let named = self.targets.as_deref().unwrap_or(section.targets());
+        named.iter().copied().filter(|kind| section.suits(*kind)).collect()
     }
 
-    /// Whether any section of this run may need `kind`.
-    pub(super) fn may_need(&self, kind: Kind) -> bool {
-        let loads = self.sections.iter().any(|s| !matches!(s, Section::Start | Section::Disk));
-        loads && self.targets.as_ref().is_none_or(|targets| targets.contains(&kind))
+    /// Whether any section of this run puts `kind` under load.
+    pub(super) fn needs(&self, kind: Kind) -> bool {
+        self.sections.iter().any(|section| self.targets(*section).contains(&kind))
     }
 
     /// `seconds` of a full run, fewer of a quick one.
@@ -132,8 +156,9 @@ mod tests {
 
     #[test]
     fn only_targets_of_a_load_are_needed() {
-        let needs = |text| parse(text).expect("good flags").may_need(Kind::Portkey);
+        let needs = |text| parse(text).expect("good flags").needs(Kind::Portkey);
         assert!(needs("") && needs("--targets portkey") && needs("--only throughput"));
         assert!(!needs("--targets nginx") && !needs("--only start") && !needs("--only disk"));
+        assert!(!needs("--only credits --targets portkey,byok-os"));
     }
 }

@@ -46,10 +46,10 @@ fn facts(lab: &Lab, figures: &Figures) -> String {
         ),
     ];
     facts.extend(output("git", &["log", "-1", "--format=commit %h of %cs"]));
-    if lab.options.may_need(Kind::Nginx) {
+    if lab.options.needs(Kind::Nginx) {
         facts.extend(output("nginx", &["-v"]));
     }
-    if lab.options.may_need(Kind::Portkey) {
+    if lab.options.needs(Kind::Portkey) {
         let folder = lab.tools.portkey.ancestors().nth(2);
         let package = folder.and_then(|f| fs::read_to_string(f.join("package.json")).ok());
         let package = package.unwrap_or_default();

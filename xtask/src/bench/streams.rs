@@ -9,12 +9,11 @@ use serde_json::Value;
 use super::figures::Figures;
 use super::lab::Lab;
 use super::measures::{Measure, Quantile};
+use super::options::Section;
 use super::process::Running;
-use super::target::{Kind, Target};
+use super::target::Target;
 
 type Failure = Box<dyn std::error::Error>;
-
-const TARGETS: [Kind; 3] = [Kind::Straight, Kind::Nginx, Kind::ByokDisk];
 
 const EVENTS_PER_SECOND: u32 = 20;
 
@@ -23,7 +22,7 @@ pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     let rounds = if lab.options.quick { 1 } else { lab.options.rounds.min(3) };
     for streams in &lab.options.streams {
         for _ in 0..rounds {
-            for kind in lab.options.targets(&TARGETS) {
+            for kind in lab.options.targets(Section::Streams) {
                 // A fresh process each time: memory freed by earlier streams would hide what
                 // these take.
                 let target = Target::start(lab, kind, address)?;

@@ -45,6 +45,11 @@ impl Kind {
         ("portkey", Self::Portkey),
     ];
 
+    /// Whether it is the server.
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Self::ByokOs | Self::ByokDisk)
+    }
+
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
@@ -103,7 +108,7 @@ impl Target {
 
     /// Calls the server has metered; `None` for what does not meter.
     pub(super) fn metered(&self) -> Result<Option<u64>, Failure> {
-        if !matches!(self.kind, Kind::ByokOs | Kind::ByokDisk) {
+        if !self.kind.is_ours() {
             return Ok(None);
         }
         let usage = http::json("/usage", http::get(self.address, "/usage", &self.headers))?;

@@ -9,6 +9,7 @@ use crate::run::root;
 use super::figures::Figures;
 use super::lab::Lab;
 use super::measures::{Measure, Quantile};
+use super::options::Section;
 use super::target::{Kind, Target};
 use super::tools::find;
 
@@ -16,12 +17,9 @@ type Failure = Box<dyn std::error::Error>;
 
 const CONNECTIONS: [u32; 2] = [16, 64];
 
-const TARGETS: [Kind; 5] =
-    [Kind::Straight, Kind::Nginx, Kind::ByokOs, Kind::ByokDisk, Kind::Portkey];
-
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     let (_stand_in, address) = lab.stand_in(1)?;
-    let kinds = lab.options.targets(&TARGETS);
+    let kinds = lab.options.targets(Section::Throughput);
     let targets: Vec<Target> =
         kinds.iter().map(|kind| Target::start(lab, *kind, address)).collect::<Result<_, _>>()?;
     let mut completed = vec![0; targets.len()];
@@ -54,7 +52,7 @@ pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
                     let measure = Measure::LoadedLatency { connections, quantile };
                     figures.add(measure, target.kind, micros);
                 }
-                if matches!(target.kind, Kind::ByokOs | Kind::ByokDisk) {
+                if target.kind.is_ours() {
                     figures.add(Measure::Backlog { connections }, target.kind, backlog);
                 }
             }

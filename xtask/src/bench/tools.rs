@@ -21,12 +21,12 @@ impl Tools {
         if options.sections.contains(&Section::Throughput) {
             install("wrk")?;
         }
-        if options.may_need(Kind::Nginx) {
+        if options.needs(Kind::Nginx) {
             install("nginx")?;
         }
         let deps = root().join("xtask/bench/.deps");
         let portkey = deps.join("node_modules/@portkey-ai/gateway/build/start-server.js");
-        if options.may_need(Kind::Portkey) && !portkey.exists() {
+        if options.needs(Kind::Portkey) && !portkey.exists() {
             install_packages(&deps)?;
         }
         let bin_dir = match &options.bin_dir {
@@ -72,7 +72,7 @@ fn install_packages(deps: &Path) -> Outcome {
 fn build(options: &Options) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let mut packages = vec!["--package", "byok-testkit", "--bins"];
     let starts = options.sections.contains(&Section::Start);
-    if starts || options.may_need(Kind::ByokOs) || options.may_need(Kind::ByokDisk) {
+    if starts || options.needs(Kind::ByokOs) || options.needs(Kind::ByokDisk) {
         packages.extend(["--package", "byok-server"]);
     }
     run("cargo", &[&["build", "--release", "--locked"][..], &packages].concat())?;

@@ -34,6 +34,9 @@ pub(crate) struct Flags {
     /// Threads, each with one connection: as many calls can be under way.
     #[arg(long, default_value_t = 32)]
     workers: u32,
+    /// Customers who call in turn, numbered from 0.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    customers: u32,
 }
 
 #[derive(Default)]
@@ -46,17 +49,20 @@ struct Tally {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<Value, Box<dyn std::error::Error>> {
-    let request = flags.target.request(&json!({
+    let body = json!({
         "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}],
-    }));
+    });
+    let requests: Vec<_> =
+        (0..flags.customers).map(|customer| flags.target.request(customer, &body)).collect();
     let next = AtomicU64::new(0);
     let start = Instant::now() + Duration::from_millis(50);
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..flags.workers)
-            .map(|_| scope.spawn(|| work(flags, &request, &next, start)))
+            .map(|_| scope.spawn(|| work(flags, &requests, &next, start)))
             .collect();
         workers.into_iter().map(|w| w.join().unwrap_or_default()).collect()
     });
+    let took = start.elapsed().as_secs_f64();
     let mut all = Tally::default();
     for tally in tallies {
         all.latency.extend(tally.latency);
@@ -66,11 +72,11 @@ pub(crate) fn run(flags: &Flags) -> Result<Value, Box<dyn std::error::Error>> {
     }
     Ok(json!({
         "rate": flags.rate, "answered": all.answered, "failed": all.failed, "late": all.late,
-        "latency": all.latency.summary(),
+        "per_second": all.answered as f64 / took, "latency": all.latency.summary(),
     }))
 }
 
-fn work(flags: &Flags, request: &[u8], next: &AtomicU64, start: Instant) -> Tally {
+fn work(flags: &Flags, requests: &[Vec<u8>], next: &AtomicU64, start: Instant) -> Tally {
     let interval = Duration::from_secs(1) / flags.rate;
     let skipped = u64::from(flags.rate * flags.warmup);
     let total = u64::from(flags.rate * (flags.warmup + flags.seconds));
@@ -88,7 +94,8 @@ fn work(flags: &Flags, request: &[u8], next: &AtomicU64, start: Instant) -> Tall
         std::thread::sleep(due.saturating_duration_since(free));
         let late = free > due;
         let began = if late { due } else { Instant::now() };
-        let done = call(flags, request, &mut connection, &mut buffer);
+        let turn = usize::try_from(number).unwrap_or_default() % requests.len();
+        let done = call(flags, &requests[turn], &mut connection, &mut buffer);
         let took = began.elapsed();
         if done.is_err() {
             connection = None;

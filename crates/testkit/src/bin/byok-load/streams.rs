@@ -82,7 +82,7 @@ async fn run_streams(flags: &Flags) -> io::Result<Tally> {
         "model": "gpt-4o-mini", "stream": true, "max_tokens": events(flags),
         "messages": [{"role": "user", "content": "Say hello."}],
     });
-    let request: Arc<[u8]> = flags.target.request(&body).into();
+    let request: Arc<[u8]> = flags.target.request(0, &body).into();
     let start = Instant::now();
     let (ramp, length) =
         (Duration::from_secs(flags.ramp.into()), Duration::from_secs(flags.seconds.into()));

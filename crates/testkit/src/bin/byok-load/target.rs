@@ -13,7 +13,8 @@ pub(crate) struct Target {
     /// Path of the call.
     #[arg(long, default_value = "/v1/chat/completions")]
     path: String,
-    /// A header, `name: value`; may be repeated.
+    /// A header, `name: value`; may be repeated. `{}` in it is the number of the customer whose
+    /// turn it is.
     #[arg(long = "header")]
     headers: Vec<String>,
 }
@@ -23,12 +24,12 @@ impl Target {
         self.address
     }
 
-    /// The bytes of a request with this JSON body.
-    pub(crate) fn request(&self, body: &serde_json::Value) -> Vec<u8> {
-        let body = body.to_string();
+    /// The bytes of a customer's request with this JSON body.
+    pub(crate) fn request(&self, customer: u32, body: &serde_json::Value) -> Vec<u8> {
+        let (customer, body) = (customer.to_string(), body.to_string());
         let mut request = format!("POST {} HTTP/1.1\r\nhost: {}\r\n", self.path, self.address);
         for header in &self.headers {
-            request.push_str(&format!("{header}\r\n"));
+            request.push_str(&format!("{}\r\n", header.replace("{}", &customer)));
         }
         request.push_str(&format!(
             "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
