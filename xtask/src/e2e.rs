@@ -20,16 +20,18 @@ use tally::Tally;
 use world::World;
 
 const USAGE: &str = "\
-Usage: cargo xtask e2e [--only DRIVER]... [--keep] [--write]
+Usage: cargo xtask e2e [--only DRIVER]... [--full] [--keep] [--write]
 
   --only DRIVER   run this driver only (its file's name without the ending); may be repeated
+  --full          kill servers as often as a figure takes, not as a test does: with
+                  `--only kill_credits` or `--only kill_loop`
   --keep          keep the scratch folder, and say where it is
   --write         write which client made which call into docs/providers.md
 
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 25] = [
+const DRIVERS: [&str; 26] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -55,6 +57,7 @@ const DRIVERS: [&str; 25] = [
     "bedrock_client.py",
     "graceful_stop.py",
     "kill_loop.py",
+    "kill_credits.py",
 ];
 
 /// Installs, builds, drives, searches for secrets, and sums up.
@@ -89,6 +92,9 @@ fn drive(
     for driver in DRIVERS.iter().filter(|driver| options.wants(driver)) {
         let mut command = clients.driver(driver);
         command.envs(world.environment());
+        if options.full {
+            command.env("E2E_FULL", "1");
+        }
         tally.watch(driver, &mut command)?;
         let environment = world.environment();
         matrix.note(driver, &environment["E2E_SERVER"], &environment["E2E_SECRET_KEY"])?;
@@ -125,16 +131,18 @@ fn server() -> Result<PathBuf, Box<dyn std::error::Error>> {
 /// What the command line asks for.
 struct Options {
     only: Vec<String>,
+    full: bool,
     keep: bool,
     write: bool,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { only: Vec::new(), keep: false, write: false };
+        let mut options = Self { only: Vec::new(), full: false, keep: false, write: false };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
+                "--full" => options.full = true,
                 "--keep" => options.keep = true,
                 "--write" => options.write = true,
                 "--only" => {

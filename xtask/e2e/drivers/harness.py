@@ -34,6 +34,8 @@ SESSION_TOKEN = os.environ.get("E2E_SESSION_TOKEN", "")
 HERE = pathlib.Path(__file__).parent
 # Whatever the server answered with an error is kept here and searched for secrets afterwards.
 SCRATCH = pathlib.Path(os.environ.get("E2E_SCRATCH", "/tmp/byok-e2e"))
+# Whether loops go on for as long as a figure takes: `cargo xtask e2e --full`.
+FULL = bool(os.environ.get("E2E_FULL"))
 # A word in every prompt: it may reach the provider and nothing else.
 PROMPT_CANARY = os.environ.get("E2E_PROMPT_CANARY", "prompt-canary")
 
