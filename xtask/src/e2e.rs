@@ -23,15 +23,15 @@ const USAGE: &str = "\
 Usage: cargo xtask e2e [--only DRIVER]... [--full] [--keep] [--write]
 
   --only DRIVER   run this driver only (its file's name without the ending); may be repeated
-  --full          kill servers as often as a figure takes, not as a test does: with
-                  `--only kill_credits` or `--only kill_loop`
+  --full          kill servers and send webhooks as often as a figure takes, not as a test does:
+                  with `--only kill_credits`, `kill_loop` or `webhook_storm`
   --keep          keep the scratch folder, and say where it is
   --write         write which client made which call into docs/providers.md
 
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 26] = [
+const DRIVERS: [&str; 27] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -58,6 +58,7 @@ const DRIVERS: [&str; 26] = [
     "graceful_stop.py",
     "kill_loop.py",
     "kill_credits.py",
+    "webhook_storm.py",
 ];
 
 /// Installs, builds, drives, searches for secrets, and sums up.
