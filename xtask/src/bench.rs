@@ -47,8 +47,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     println!("\n{page}");
     if lab.options.write {
         let path = root().join("docs/benchmarks.md");
-        std::fs::create_dir_all(root().join("docs"))?;
-        std::fs::write(&path, &page)?;
+        report::write(&path, &page)?;
         println!("wrote {}", path.display());
     }
     Ok(())

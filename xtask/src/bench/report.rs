@@ -1,15 +1,22 @@
 //! The page: on what machine, one table, how to read it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
+
+use crate::run::Outcome;
 
 use super::figures::Figures;
 use super::lab::Lab;
 use super::target::Kind;
 use super::tools::find;
 
+/// Everything in docs/benchmarks.md from this line on is written by the run; what stands before it
+/// tells how figures are taken that no table holds.
+const MARK: &str = "<!-- From here on written by `cargo xtask bench --write`. -->\n";
+
 const PREFACE: &str = "\
-# Benchmarks
+## Beside others
 
 Written by `cargo xtask bench`. Only ratios of one run mean something: load, stand-in for the
 provider and target share one machine, and take turns on it. Medians over the rounds; in
@@ -18,12 +25,20 @@ reverse proxy with kept-alive connections, without buffers for streams. `byok-os
 do everything that a call in production does: authentication, routing, decryption, metering,
 journal; they differ in `BYO_DURABILITY`. The calls that a turn leaves to be written to the database
 are written before the next turn begins. Latency at a constant rate is measured in an open loop;
-the delay of an event is from its sending by the stand-in to its arrival.
+the delay of an event is from its sending by the stand-in to its arrival. Calls on credits are those
+of 200 customers, each held for, settled, and found charged once at the end.
 ";
 
 /// The whole page in Markdown.
 pub(super) fn page(lab: &Lab, figures: &Figures) -> String {
     format!("{PREFACE}\n{}\n{}", facts(lab, figures), table(figures))
+}
+
+/// Writes the page into the document, after what a person wrote.
+pub(super) fn write(document: &Path, page: &str) -> Outcome {
+    let text = fs::read_to_string(document)?;
+    let (kept, _) = text.split_once(MARK).ok_or("docs/benchmarks.md has lost its mark")?;
+    Ok(fs::write(document, format!("{kept}{MARK}\n{page}"))?)
 }
 
 fn facts(lab: &Lab, figures: &Figures) -> String {
