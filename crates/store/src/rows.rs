@@ -1,6 +1,6 @@
 //! Statements that carry many rows of values.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::StoreError;
 use crate::column::BACKEND;
@@ -19,9 +19,40 @@ pub(crate) async fn execute_rows<R>(
     rows: &[R],
     fill: impl Fn(&R, &mut Vec<Value>),
 ) -> Result<u64, StoreError> {
-    let numbered = connection.get_database_backend() == DbBackend::Postgres;
-    let mut rest = rows;
     let mut affected = 0;
+    for statement in statements(connection, head, columns, tail, rows, fill) {
+        affected += connection.execute_raw(statement).await?.rows_affected();
+    }
+    Ok(affected)
+}
+
+/// As [`execute_rows`], for statements that answer with rows.
+pub(crate) async fn query_rows<R>(
+    connection: &impl ConnectionTrait,
+    head: &str,
+    columns: usize,
+    tail: &str,
+    rows: &[R],
+    fill: impl Fn(&R, &mut Vec<Value>),
+) -> Result<Vec<QueryResult>, StoreError> {
+    let mut answers = Vec::with_capacity(rows.len());
+    for statement in statements(connection, head, columns, tail, rows, fill) {
+        answers.extend(connection.query_all_raw(statement).await?);
+    }
+    Ok(answers)
+}
+
+fn statements<R>(
+    connection: &impl ConnectionTrait,
+    head: &str,
+    columns: usize,
+    tail: &str,
+    rows: &[R],
+    fill: impl Fn(&R, &mut Vec<Value>),
+) -> Vec<Statement> {
+    let numbered = connection.get_database_backend() == DbBackend::Postgres;
+    let mut statements = Vec::new();
+    let mut rest = rows;
     for size in SIZES {
         if rest.len() < size {
             continue;
@@ -34,11 +65,10 @@ pub(crate) async fn execute_rows<R>(
                 fill(row, &mut values);
             }
             debug_assert_eq!(values.len(), size * columns, "a value for each column");
-            let statement = Statement::from_sql_and_values(BACKEND, sql.as_str(), values);
-            affected += connection.execute_raw(statement).await?.rows_affected();
+            statements.push(Statement::from_sql_and_values(BACKEND, sql.as_str(), values));
         }
     }
-    Ok(affected)
+    statements
 }
 
 fn statement(head: &str, columns: usize, tail: &str, rows: usize, numbered: bool) -> String {

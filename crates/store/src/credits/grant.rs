@@ -5,7 +5,7 @@ use byok_domain::credits::{Balance, EntryKind};
 use byok_domain::{Credits, ProjectId, RefId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::account::{change, lock_or_make};
+use super::account::{Sums, change, lock_or_make};
 use super::entry::{self, CreditEntry, NewEntry, signed};
 use crate::audit::{Change, Metadata, Target, append};
 use crate::column::count;
@@ -92,7 +92,8 @@ impl Store {
             at: by.at,
         };
         entry::append(&transaction, &[new]).await?;
-        change(&transaction, project, ref_id, signed(grant.amount), 0).await?;
+        let sums = Sums { project, ref_id, balance: signed(grant.amount), held: 0 };
+        change(&transaction, &[sums]).await?;
         let entry = Change {
             project: Some(project),
             action: Action::CreditsGranted,

@@ -7,7 +7,7 @@ use byok_domain::{Credits, ProjectId, RefId, RequestId, Timestamp};
 use byok_metering::{Held, Hold};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::account::{change, lock};
+use super::account::{Sums, change, lock};
 use super::entered;
 use super::entry::{NewEntry, append, call_key, request, signed};
 use crate::column::{count, ref_id};
@@ -46,8 +46,11 @@ pub(super) async fn hold_all(
         }
     }
     let mut made = Vec::new();
-    for ((project, ref_id), places) in accounts {
-        let Some(account) = lock(connection, project, ref_id).await? else { continue };
+    let keys: Vec<_> = accounts.keys().copied().collect();
+    let locked = lock(connection, &keys).await?;
+    let mut changes = Vec::new();
+    for (((project, ref_id), places), account) in accounts.into_iter().zip(locked) {
+        let Some(account) = account else { continue };
         let available = account.available();
         let mut left = available;
         for at in places {
@@ -57,8 +60,10 @@ pub(super) async fn hold_all(
                 made.push((holds[at], amount));
             }
         }
-        change(connection, project, ref_id, 0, signed(available.less(left))).await?;
+        let held = signed(available.less(left));
+        changes.push(Sums { project, ref_id, balance: 0, held });
     }
+    change(connection, &changes).await?;
     for (at, hold) in holds.iter().enumerate() {
         if let Some(first) = asked.get(&(&hold.project, hold.request)) {
             answers[at] = answers[*first];
@@ -160,9 +165,11 @@ pub(super) async fn release(
         let kind = EntryKind::Release;
         entries.push(NewEntry::of_call(project, ref_id, kind, amount, *request, at));
     }
-    for (ref_id, amount) in accounts {
-        change(connection, project, ref_id, 0, -amount).await?;
-    }
+    let changes = accounts.into_iter().map(|(ref_id, amount)| {
+        let held = -amount;
+        Sums { project, ref_id, balance: 0, held }
+    });
+    change(connection, &changes.collect::<Vec<_>>()).await?;
     append(connection, &entries).await?;
     Ok(taken)
 }

@@ -6,7 +6,7 @@ use byok_domain::credits::{Balance, EntryKind, Settlement, settle as charge};
 use byok_domain::{CallRecord, Credits, KeySource, ProjectId, RefId, RequestId, Timestamp};
 use sea_orm::ConnectionTrait;
 
-use super::account::{change, lock};
+use super::account::{Sums, change, lock};
 use super::entered;
 use super::entry::{NewEntry, append, call_key, signed};
 use super::holds::{Released, take};
@@ -94,21 +94,25 @@ async fn of_project(
         }
     }
     let mut entries = Vec::new();
-    for (ref_id, work) in accounts {
-        of_account(connection, project, ref_id, work, &mut entries, settled).await?;
+    let keys: Vec<_> = accounts.keys().map(|ref_id| (project, *ref_id)).collect();
+    let locked = lock(connection, &keys).await?;
+    let mut changes = Vec::new();
+    for ((ref_id, work), before) in accounts.into_iter().zip(locked) {
+        let before = before.unwrap_or_default();
+        changes.push(of_account(project, ref_id, before, work, &mut entries, settled));
     }
+    change(connection, &changes).await?;
     append(connection, &entries).await
 }
 
-async fn of_account(
-    connection: &impl ConnectionTrait,
-    project: &ProjectId,
-    ref_id: &RefId,
+fn of_account<'a>(
+    project: &'a ProjectId,
+    ref_id: &'a RefId,
+    before: Balance,
     work: Work<'_>,
     entries: &mut Vec<NewEntry>,
     settled: &mut Settled,
-) -> Result<(), StoreError> {
-    let before = lock(connection, project, ref_id).await?.unwrap_or_default();
+) -> Sums<'a> {
     let mut now = before;
     let calls = work.released.iter().chain(&work.costs);
     let at = calls.map(|(call, _)| call.at).max();
@@ -133,7 +137,6 @@ async fn of_account(
         }
     }
     let (spent, given_back) = (before.balance.less(now.balance), before.held.less(now.held));
-    change(connection, project, ref_id, -signed(spent), -signed(given_back)).await?;
     settled.charged.extend(at.map(|at| Charged {
         project: project.clone(),
         ref_id: ref_id.clone(),
@@ -141,7 +144,7 @@ async fn of_account(
         after: now,
         at,
     }));
-    Ok(())
+    Sums { project, ref_id, balance: -signed(spent), held: -signed(given_back) }
 }
 
 async fn already_charged(
