@@ -55,6 +55,9 @@ enum Allowed {
 struct Ban {
     name: String,
     reason: String,
+    /// Those that may depend on it all the same.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 /// Nothing but crates.io.
@@ -76,10 +79,24 @@ enum Denied {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+/// What a package depends on, by ids.
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    dependencies: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Package {
+    id: String,
     name: String,
     version: String,
     license: Option<String>,
@@ -100,7 +117,8 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
-    let wrong: Vec<_> = metadata.packages.iter().flat_map(|p| policy.refuses(p)).collect();
+    let wrong: Vec<_> =
+        metadata.packages.iter().flat_map(|p| policy.refuses(p, &metadata.dependents(p))).collect();
     if wrong.is_empty() {
         println!("deny: {} packages, none refused", metadata.packages.len());
         Ok(())
@@ -109,12 +127,30 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
 }
 
+impl Metadata {
+    /// The names of what depends on a package directly.
+    fn dependents(&self, package: &Package) -> Vec<&str> {
+        let on = |node: &&Node| node.dependencies.contains(&package.id);
+        let name = |node: &Node| self.packages.iter().find(|package| package.id == node.id);
+        self.resolve.nodes.iter().filter(on).filter_map(name).map(|p| p.name.as_str()).collect()
+    }
+}
+
+impl Ban {
+    /// Whether nothing depends on it but what may.
+    fn is_wrapped(&self, dependents: &[&str]) -> bool {
+        let may = |dependent: &&str| self.wrappers.iter().any(|wrapper| wrapper == dependent);
+        !self.wrappers.is_empty() && dependents.iter().all(may)
+    }
+}
+
 impl Policy {
     /// A sentence for each rule that the package breaks.
-    fn refuses(&self, package: &Package) -> Vec<String> {
+    fn refuses(&self, package: &Package, dependents: &[&str]) -> Vec<String> {
         let mut wrong = Vec::new();
         let name = format!("{} {}", package.name, package.version);
-        if let Some(ban) = self.bans.deny.iter().find(|ban| ban.name == package.name) {
+        let ban = self.bans.deny.iter().find(|ban| ban.name == package.name);
+        if let Some(ban) = ban.filter(|ban| !ban.is_wrapped(dependents)) {
             wrong.push(format!("{name} is banned: {}", ban.reason));
         }
         let Some(source) = &package.source else { return wrong };
@@ -184,7 +220,10 @@ mod tests {
         allow = ["MIT", "Apache-2.0", "ISC"]
         [bans]
         multiple-versions = "allow"
-        deny = [{ name = "openssl", reason = "one TLS stack" }]
+        deny = [
+          { name = "openssl", reason = "one TLS stack" },
+          { name = "wrapped", reason = "for one alone", wrappers = ["wrapper"] },
+        ]
         [sources]
         unknown-registry = "deny"
         unknown-git = "deny"
@@ -231,14 +270,39 @@ mod tests {
         ] {
             let text = |text: &str| text.to_owned();
             let package = Package {
+                id: text(name),
                 name: text(name),
                 version: text("1.0.0"),
                 license: license.map(text),
                 source: source.map(text),
             };
-            let refused = policy().refuses(&package);
+            let refused = policy().refuses(&package, &["a"]);
             assert_eq!(refused.len(), refusals, "{refused:?}");
         }
+    }
+
+    #[test]
+    fn what_is_banned_may_be_used_by_those_that_are_named_alone() {
+        let package = |name: &str| {
+            serde_json::json!({
+                "id": name, "name": name, "version": "1.0.0", "license": "MIT", "source": CRATES_IO,
+            })
+        };
+        let document = serde_json::json!({
+            "packages": [package("wrapped"), package("wrapper"), package("other")],
+            "resolve": {"nodes": [
+                {"id": "wrapper", "dependencies": ["wrapped"]},
+                {"id": "other", "dependencies": ["wrapper"]},
+            ]},
+        });
+        let mut metadata: Metadata = serde_json::from_value(document).expect("the shape of cargo");
+        let refused = |metadata: &Metadata| {
+            let wrapped = &metadata.packages[0];
+            policy().refuses(wrapped, &metadata.dependents(wrapped)).len()
+        };
+        assert_eq!(refused(&metadata), 0);
+        metadata.resolve.nodes[1].dependencies.push("wrapped".to_owned());
+        assert_eq!(refused(&metadata), 1);
     }
 
     #[test]

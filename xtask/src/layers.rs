@@ -13,6 +13,8 @@ use crate::run::{Outcome, root};
 const ARROWS: &[(&str, &[&str])] = &[
     ("byok-domain", &[]),
     ("byok-net", &[]),
+    // What its users build must need none of ours.
+    ("byok-client", &[]),
     ("byok-vault", &["byok-domain"]),
     ("byok-providers", &["byok-domain", "byok-net", "byok-vault"]),
     ("byok-metering", &["byok-domain"]),
@@ -92,12 +94,14 @@ const TESTKIT: &str = "byok-testkit";
 
 /// Crates from outside that only some of ours may name, testkit aside.
 const RESERVED: &[(&str, &[&str])] = &[
-    ("rustls", &["byok-net"]),
+    ("rustls", &["byok-net", "byok-client"]),
     ("tokio-rustls", &["byok-net"]),
     ("rustls-native-certs", &["byok-net"]),
     ("hyper", &["byok-net"]),
     ("hyper-util", &["byok-net"]),
-    ("ring", &["byok-vault", "byok-webhooks"]),
+    ("reqwest", &["byok-client"]),
+    ("rustls-platform-verifier", &["byok-client"]),
+    ("ring", &["byok-vault", "byok-webhooks", "byok-client"]),
     ("lettre", &["byok-webhooks"]),
     ("aws-sigv4", &["byok-providers"]),
     ("aws-credential-types", &["byok-providers"]),
@@ -135,8 +139,9 @@ const ABSENCES: &[Absence] = &[
     Absence {
         text: "env::var",
         why: "configuration is read in bins/ and handed down",
-        // A test that kills itself tells its other self so by a variable.
-        except: &["tests"],
+        // A test that kills itself tells its other self so by a variable; the client is no part of
+        // the server, and its users' environment says where that is.
+        except: &["tests", "client"],
     },
     Absence {
         text: "println!",
@@ -307,11 +312,24 @@ mod tests {
             ("byok-gateway", "byok-testkit", None, "byok-gateway depends on byok-testkit"),
             ("byok-server", "byok-testkit", None, "byok-server depends on byok-testkit"),
             ("byok-vault", "byok-net", Some("build"), "byok-vault depends on byok-net"),
-            ("byok-api", "rustls", None, "byok-api names rustls, which is for byok-net only"),
+            (
+                "byok-api",
+                "rustls",
+                None,
+                "byok-api names rustls, which is for byok-net and byok-client only",
+            ),
             ("byok-api", "hyper", None, "byok-api names hyper, which is for byok-net only"),
             ("byok-webhooks", "byok-vault", None, "byok-webhooks depends on byok-vault"),
             ("byok-webhooks", "byok-store", None, "byok-webhooks depends on byok-store"),
-            ("byok-gateway", "ring", None, "ring, which is for byok-vault and byok-webhooks only"),
+            (
+                "byok-gateway",
+                "ring",
+                None,
+                "ring, which is for byok-vault and byok-webhooks and byok-client only",
+            ),
+            ("byok-server", "byok-client", None, "byok-server depends on byok-client"),
+            ("byok-client", "byok-domain", None, "of our crates it may name none"),
+            ("byok-gateway", "reqwest", None, "reqwest, which is for byok-client only"),
             ("byok-server", "lettre", None, "lettre, which is for byok-webhooks only"),
             ("byok-api", "sea-orm-migration", None, "for byok-store and byok-migrations only"),
             ("byok-migrations", "sea-orm", None, "byok-migrations names sea-orm"),
