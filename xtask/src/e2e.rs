@@ -31,7 +31,7 @@ Usage: cargo xtask e2e [--only DRIVER]... [--full] [--keep] [--write]
 BYOK_SERVER_BIN names a server to drive instead of building one.";
 
 /// The drivers that share one server, then those that start their own.
-const DRIVERS: [&str; 27] = [
+const DRIVERS: [&str; 28] = [
     "byok_client.py",
     "openai_client.py",
     "openai_client.mjs",
@@ -46,6 +46,7 @@ const DRIVERS: [&str; 27] = [
     "ai_sdk.mjs",
     "webhooks.py",
     "webhooks.mjs",
+    "rust_client.py",
     "raw_http.py",
     "operator_work.py",
     "faq_general.py",
