@@ -240,10 +240,10 @@ impl ApiError {
     }
 
     /// The answer. The headers that all answers share are added where the answer leaves; a fault
-    /// of our own is logged here, where it stops being an error.
+    /// that brings its cause is logged here, where it stops being an error.
     pub fn into_response(self, request_id: &str) -> Response {
-        if self.code.status().is_server_error() {
-            let cause = self.cause.as_deref().map_or_else(String::new, chain);
+        if let (true, Some(cause)) = (self.code.status().is_server_error(), &self.cause) {
+            let cause = chain(&**cause);
             tracing::error!(request_id, code = self.code.as_str(), cause, "request failed");
         }
         let mut response = Response::new(Body::from(self.to_json(request_id)));

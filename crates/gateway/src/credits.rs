@@ -11,7 +11,7 @@ use byok_domain::tiers::Tier;
 use byok_domain::{Credits, ProjectId, ProviderId, RequestId, Timestamp};
 use byok_metering::limit_counters::{LimitCounters, Slot};
 use byok_metering::meter::OnCredits;
-use byok_metering::{CreditLedger, Held, Hold, LedgerError};
+use byok_metering::{CountedCall, CreditLedger, Held, Hold, LedgerError};
 use byok_net::Base;
 use byok_providers::{Plane, Route};
 use byok_vault::{Binding, ProviderSecret, Purpose};
@@ -163,19 +163,19 @@ async fn hold_unless_left(
 ) -> Result<Option<Place>, CallError> {
     let (tell, told) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        let (project, ref_id) = (hold.project.clone(), hold.ref_id.clone());
-        let (request, at) = (hold.request, hold.at);
+        let (project, request, at) = (hold.project.clone(), hold.request, hold.at);
+        let call = CountedCall { project: project.clone(), ref_id: hold.ref_id.clone(), request };
         let held = match ledger.hold(hold).await {
             Ok(Held::Amount(held)) => held,
             Ok(Held::Empty) => return drop(tell.send(Ok(None))),
             Err(error) => return drop(tell.send(Err(CallError::Ledger(error)))),
         };
-        let taken = Slot::take(&counters, &project, &ref_id, &limits, at).await;
+        let taken = Slot::take(&counters, call, &limits, at).await;
         let place = match taken {
             Ok((slot, remaining)) => Ok(Some(Place { held, slot, remaining })),
-            Err(reached) => {
+            Err(refused) => {
                 release(&*ledger, &project, request, at).await;
-                Err(CallError::Limited(reached))
+                Err(refused.into())
             }
         };
         if let Err(Ok(_)) = tell.send(place) {

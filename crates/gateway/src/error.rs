@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use byok_domain::limits::Reached;
 use byok_domain::{ErrorClass, ProviderId, routing};
-use byok_metering::LedgerError;
+use byok_metering::{LedgerError, NotAdmitted};
 use byok_net::SendError;
 use byok_vault::VaultError;
 use thiserror::Error;
@@ -40,6 +40,9 @@ pub enum CallError {
     /// Credits would pay, and the customer's plan does not allow that now.
     #[error("a limit of the customer's plan is reached")]
     Limited(Reached),
+    /// Credits would pay, and whether the customer's plan allows that cannot be found out now.
+    #[error("the limits of the customer's plan cannot be checked")]
+    Uncounted,
     /// Credits would pay, and cannot be set aside now.
     #[error(transparent)]
     Ledger(LedgerError),
@@ -111,6 +114,15 @@ pub struct NotPaid {
     pub providers: Vec<ProviderId>,
     /// How the customer's own key failed, if it was tried.
     pub failed: Option<ErrorClass>,
+}
+
+impl From<NotAdmitted> for CallError {
+    fn from(refusal: NotAdmitted) -> Self {
+        match refusal {
+            NotAdmitted::Reached(reached) => Self::Limited(reached),
+            NotAdmitted::Uncounted => Self::Uncounted,
+        }
+    }
 }
 
 impl CallError {

@@ -28,7 +28,7 @@ pub mod writer;
 pub use credit_ledger::{CreditLedger, Held, Hold, LedgerError};
 pub use journal::{Durability, Journal, JournalError, JournalFull, JournalId, Receipt};
 pub use lanes::{Lanes, Writers};
-pub use limit_counters::{LimitCounters, MemoryCounters};
+pub use limit_counters::{CountedCall, LimitCounters, MemoryCounters, NotAdmitted};
 pub use meter::Meter;
 pub use roll_up::{RollUp, RollUpKey, RollUps};
 pub use settling_ledger::SettlingLedger;

@@ -6,35 +6,56 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use byok_domain::limits::{Counters, Limits, Reached, Remaining};
-use byok_domain::{ProjectId, RefId, Timestamp};
+use byok_domain::{ProjectId, RefId, RequestId, Timestamp};
+use thiserror::Error;
 
 /// Where it is counted what customers do on credits.
 #[async_trait]
 pub trait LimitCounters: Send + Sync + 'static {
     /// Admits a call `now`, and counts it: its end is to be told with [`end`](Self::end), which a
-    /// [`Slot`] does.
+    /// [`Slot`] does. A call begins once.
     ///
     /// An implementation that cannot count decides for itself whether it admits.
     ///
     /// # Errors
-    /// [`Reached`] when a limit forbids the call.
+    /// [`NotAdmitted`].
     async fn begin(
         &self,
-        project: &ProjectId,
-        ref_id: &RefId,
+        call: &CountedCall,
         limits: &Limits,
         now: Timestamp,
-    ) -> Result<Remaining, Reached>;
+    ) -> Result<Remaining, NotAdmitted>;
 
     /// An admitted call ended `now`, and used so many tokens. Does not wait.
-    fn end(&self, project: &ProjectId, ref_id: &RefId, tokens: u64, now: Timestamp);
+    fn end(&self, call: &CountedCall, tokens: u64, now: Timestamp);
+}
+
+/// A call that is counted, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedCall {
+    /// Whose customer it is.
+    pub project: ProjectId,
+    /// The customer.
+    pub ref_id: RefId,
+    /// The call.
+    pub request: RequestId,
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotAdmitted {
+    /// A limit forbids it.
+    #[error("a limit of the customer's plan is reached")]
+    Reached(Reached),
+    /// Nobody can say now, and then no call is to be made.
+    #[error("calls cannot be counted at the moment")]
+    Uncounted,
 }
 
 /// The place of an admitted call among those at the same time. Dropping it makes it free.
 pub struct Slot {
     counters: Arc<dyn LimitCounters>,
-    project: ProjectId,
-    ref_id: RefId,
+    call: CountedCall,
     tokens: u64,
     at: Timestamp,
     began: Instant,
@@ -44,24 +65,16 @@ impl Slot {
     /// Asks `counters` for a place.
     ///
     /// # Errors
-    /// [`Reached`] when a limit forbids the call.
+    /// [`NotAdmitted`].
     pub async fn take(
         counters: &Arc<dyn LimitCounters>,
-        project: &ProjectId,
-        ref_id: &RefId,
+        call: CountedCall,
         limits: &Limits,
         now: Timestamp,
-    ) -> Result<(Self, Remaining), Reached> {
-        let remaining = counters.begin(project, ref_id, limits, now).await?;
-        let slot = Self {
-            counters: Arc::clone(counters),
-            project: project.clone(),
-            ref_id: ref_id.clone(),
-            tokens: 0,
-            at: now,
-            began: Instant::now(),
-        };
-        Ok((slot, remaining))
+    ) -> Result<(Self, Remaining), NotAdmitted> {
+        let remaining = counters.begin(&call, limits, now).await?;
+        let counters = Arc::clone(counters);
+        Ok((Self { counters, call, tokens: 0, at: now, began: Instant::now() }, remaining))
     }
 
     /// Frees the place of a call that used so many tokens.
@@ -74,7 +87,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let elapsed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(0);
         let now = self.at.plus_millis(elapsed);
-        self.counters.end(&self.project, &self.ref_id, self.tokens, now);
+        self.counters.end(&self.call, self.tokens, now);
     }
 }
 
@@ -93,12 +106,12 @@ struct Customers {
 }
 
 impl Customers {
-    fn of(&mut self, project: &ProjectId, ref_id: &RefId, now: Timestamp) -> &mut Counters {
+    fn of(&mut self, call: &CountedCall, now: Timestamp) -> &mut Counters {
         if self.counters.len() >= (2 * self.swept).max(SWEEP_FROM) {
             self.counters.retain(|_, counters| !counters.is_idle(now));
             self.swept = self.counters.len();
         }
-        self.counters.entry((project.clone(), ref_id.clone())).or_default()
+        self.counters.entry((call.project.clone(), call.ref_id.clone())).or_default()
     }
 }
 
@@ -106,18 +119,17 @@ impl Customers {
 impl LimitCounters for MemoryCounters {
     async fn begin(
         &self,
-        project: &ProjectId,
-        ref_id: &RefId,
+        call: &CountedCall,
         limits: &Limits,
         now: Timestamp,
-    ) -> Result<Remaining, Reached> {
+    ) -> Result<Remaining, NotAdmitted> {
         let mut customers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        customers.of(project, ref_id, now).begin(limits, now)
+        customers.of(call, now).begin(limits, now).map_err(NotAdmitted::Reached)
     }
 
-    fn end(&self, project: &ProjectId, ref_id: &RefId, tokens: u64, now: Timestamp) {
+    fn end(&self, call: &CountedCall, tokens: u64, now: Timestamp) {
         let mut customers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        customers.of(project, ref_id, now).end(tokens, now);
+        customers.of(call, now).end(tokens, now);
     }
 }
 
@@ -128,14 +140,22 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+    fn call(ref_id: &str) -> CountedCall {
+        let ref_id = RefId::parse(ref_id).expect("a refId");
+        let request = RequestId::from_parts(NOW, [0; 10]);
+        CountedCall { project: ProjectId::new("p"), ref_id, request }
+    }
+
     async fn take(
         counters: &Arc<dyn LimitCounters>,
         ref_id: &str,
         limits: &Limits,
     ) -> Result<Slot, Limit> {
-        let ref_id = RefId::parse(ref_id).expect("a refId");
-        let taken = Slot::take(counters, &ProjectId::new("p"), &ref_id, limits, NOW).await;
-        taken.map(|(slot, _)| slot).map_err(|reached| reached.limit)
+        match Slot::take(counters, call(ref_id), limits, NOW).await {
+            Ok((slot, _)) => Ok(slot),
+            Err(NotAdmitted::Reached(reached)) => Err(reached.limit),
+            Err(NotAdmitted::Uncounted) => panic!("memory counts always"),
+        }
     }
 
     #[tokio::test]
@@ -164,10 +184,8 @@ mod tests {
     #[tokio::test]
     async fn customers_who_have_nothing_to_count_are_forgotten() {
         let counters = MemoryCounters::default();
-        let project = ProjectId::new("p");
         for n in 0..3 * SWEEP_FROM {
-            let ref_id = RefId::parse(&format!("c{n}")).expect("a refId");
-            counters.end(&project, &ref_id, 0, NOW);
+            counters.end(&call(&format!("c{n}")), 0, NOW);
         }
         let left = counters.0.lock().expect("whole").counters.len();
         assert!(left <= SWEEP_FROM, "{left}");

@@ -19,6 +19,7 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
         CallError::BodyTooLarge => return too_large(limit),
         CallError::NotPaid(not_paid) => return payment::not_paid(not_paid),
         CallError::Limited(reached) => return payment::limited(reached),
+        CallError::Uncounted => return payment::uncounted(),
         CallError::Unpriced(model) => return payment::unpriced(model.as_deref()),
         CallError::Ledger(_) => (
             Code::Unavailable,

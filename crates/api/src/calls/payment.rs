@@ -73,6 +73,17 @@ fn suggestion(why: Refusal, provider: &ProviderId, has_key: bool) -> String {
     }
 }
 
+/// Nobody can say whether a limit of the customer's plan is reached. Whoever found that out has
+/// logged it, once for all calls.
+pub(super) fn uncounted() -> ApiError {
+    ApiError::new(
+        Code::Unavailable,
+        "The limits of this customer's plan cannot be checked at the moment; try again shortly, or \
+         connect a key of the customer's own, which no limit of the plan binds.",
+    )
+    .retry_after(1)
+}
+
 /// A limit of the customer's plan is reached.
 pub(super) fn limited(reached: &Reached) -> ApiError {
     let Reached { limit, retry_after_s, remaining } = reached;

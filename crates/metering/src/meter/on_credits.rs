@@ -40,7 +40,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::limit_counters::{LimitCounters, MemoryCounters};
+    use crate::limit_counters::{CountedCall, LimitCounters, MemoryCounters};
     use crate::samples;
     use byok_domain::limits::Limits;
     use byok_domain::{PicoUsd, Timestamp};
@@ -49,8 +49,9 @@ mod tests {
         let mut record = CallRecord { cost, error, usage: None, ..samples::record(1) };
         let counters: Arc<dyn LimitCounters> = Arc::new(MemoryCounters::default());
         let (project, ref_id) = (record.project.clone(), record.ref_id.clone());
+        let call = CountedCall { project, ref_id, request: record.id };
         let (limits, now) = (Limits::default(), Timestamp::default());
-        let slot = Slot::take(&counters, &project, &ref_id, &limits, now).await;
+        let slot = Slot::take(&counters, call, &limits, now).await;
         let (slot, _) = slot.expect("no limit");
         let (held, expected) = (Credits::new(90), Credits::new(100));
         OnCredits { rate: CreditRate::default(), held, expected, slot }.charge(&mut record);
