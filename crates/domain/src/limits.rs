@@ -120,13 +120,15 @@ impl Remaining {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// When the minute began that `requests` are of: with its first call.
-    minute: Timestamp,
-    requests: u64,
+    pub minute: Timestamp,
+    /// Calls in that minute.
+    pub requests: u64,
     /// The UTC day, counted from 1970, that `tokens` are of.
-    day: i64,
-    tokens: u64,
+    pub day: i64,
+    /// Tokens in that day.
+    pub tokens: u64,
     /// Calls under way.
-    running: u64,
+    pub running: u64,
 }
 
 impl Counters {

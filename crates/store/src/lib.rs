@@ -34,6 +34,8 @@ mod platform_keys;
 mod pricing;
 mod projects;
 mod provider_keys;
+#[cfg(feature = "redis")]
+mod redis_counters;
 mod reprice;
 mod routing;
 mod rows;
@@ -62,6 +64,8 @@ pub use made_project::MadeProject;
 pub use platform_keys::{NewPlatformKey, PlatformKeyRow};
 pub use projects::{NewProject, Project, ProjectChange};
 pub use provider_keys::{ConnectKey, Connected, KeyFilter, ProviderKeyRow, Replace, Verdict};
+#[cfg(feature = "redis")]
+pub use redis_counters::{FailMode, RedisCounters, RedisUrl};
 pub use reprice::{Reprice, Repriced, StillUnpriced, Unpriced};
 pub use stats::{Stats, Window};
 pub use store::Store;
