@@ -107,6 +107,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("aws-credential-types", &["byok-providers"]),
     ("sea-orm", &["byok-store"]),
     ("sqlx", &["byok-store"]),
+    ("redis", &["byok-store"]),
     ("sea-orm-migration", &["byok-store", "byok-migrations"]),
     ("axum", &["byok-api"]),
     ("clap", &["byok-server"]),
@@ -122,6 +123,7 @@ const DATABASES: &[&str] = &[
     "diesel",
     "postgres",
     "tokio-postgres",
+    "redis",
     "byok-store",
     "byok-migrations",
 ];

@@ -7,7 +7,9 @@ mod e2e;
 mod layers;
 mod postgres;
 mod prices;
+mod redis;
 mod run;
+mod throwaway;
 
 use std::process::ExitCode;
 

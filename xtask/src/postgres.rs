@@ -1,24 +1,17 @@
-//! A PostgreSQL server for the tests, from the installed binaries: on a Unix socket in a folder of
-//! its own, and gone with that folder however the tests end.
+//! A PostgreSQL server for the tests, from the installed binaries: on a Unix socket.
 
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use tempfile::TempDir;
+use crate::throwaway::Throwaway;
 
 /// The variable that tells tests where they may make databases.
 pub(crate) const VARIABLE: &str = "BYOK_TEST_POSTGRES";
 
-/// How long it may take to make and start it.
-const START: Duration = Duration::from_secs(60);
-
-/// Makes and runs the server until its standard input ends: that happens also when whoever started
-/// it is killed. Letters are ordered as in English, which a schema must not depend on.
+/// Makes and runs the server. Letters are ordered as in English, which a schema must not depend on.
 const SCRIPT: &str = r#"
 cd "$1" || exit 1
 PATH="$2:$PATH"
@@ -36,71 +29,28 @@ cd /
 rm -rf "$1"
 "#;
 
-/// A running server; dropping it stops it and removes what it kept.
-pub(crate) struct Postgres {
-    script: Child,
-    /// The script waits for its end.
-    held: Option<ChildStdin>,
-    folder: TempDir,
-    binaries: PathBuf,
-}
+/// A running server; gone when dropped.
+pub(crate) struct Postgres(Throwaway);
 
 impl Postgres {
     /// Starts one, or says what is missing.
     pub(crate) fn start() -> Result<Self, String> {
         let binaries = binaries().ok_or("there is no initdb in /usr/lib/postgresql or the PATH")?;
-        let folder = tempfile::Builder::new().prefix("byok-postgres-").tempdir();
-        let folder = folder.map_err(|error| format!("no folder for it: {error}"))?;
         // Its owner alone may enter; whoever runs the tests as root may anyway.
-        let mut command = match as_somebody_else(folder.path())? {
-            Some(user) => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", &user, "--", "sh"]);
-                command
-            }
-            None => Command::new("sh"),
+        let folder = Throwaway::folder("postgres")?;
+        let user = as_somebody_else(folder.path())?;
+        let is_ready = |folder: &Path| {
+            let mut ready = Command::new(binaries.join("pg_isready"));
+            ready.arg("-q").arg("-h").arg(folder);
+            ready.status().is_ok_and(|status| status.success())
         };
-        let mut script = command
-            .args(["-c", SCRIPT, "sh"])
-            .args([folder.path(), &binaries])
-            .stdin(Stdio::piped())
-            // A Ctrl-C is for the tests: it then goes when they have gone.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("{command:?}: {error}"))?;
-        let held = script.stdin.take();
-        let mut server = Self { script, held, folder, binaries };
-        server.wait()?;
-        Ok(server)
+        Throwaway::start(folder, user.as_deref(), SCRIPT, &binaries, is_ready).map(Self)
     }
 
     /// Where tests may make databases.
     pub(crate) fn url(&self) -> String {
-        let folder = self.folder.path().display().to_string();
+        let folder = self.0.path().display().to_string();
         format!("postgres://byok@{}/postgres", folder.replace('/', "%2F"))
-    }
-
-    fn wait(&mut self) -> Result<(), String> {
-        let began = Instant::now();
-        while began.elapsed() < START {
-            if let Ok(Some(status)) = self.script.try_wait() {
-                return Err(format!("it did not start: {status}"));
-            }
-            let mut ready = Command::new(self.binaries.join("pg_isready"));
-            ready.arg("-q").arg("-h").arg(self.folder.path());
-            if ready.status().is_ok_and(|status| status.success()) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Err(format!("it did not start within {START:?}"))
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.held.take());
-        let _ = self.script.wait();
     }
 }
 
