@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod keys;
 mod layers;
+mod limits;
 mod mail;
 mod reader;
 mod setting;
@@ -30,6 +31,7 @@ use byok_vault::{AdminToken, Keyring};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use error::ConfigError;
 pub(crate) use layers::{Flag, Sources};
+pub(crate) use limits::SharedLimits;
 pub(crate) use mail::Mail;
 pub(crate) use setting::Setting;
 pub(crate) use tls::{Marks, Tls, TlsFiles};
@@ -45,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// The providers and the way to them.
     pub(crate) upstreams: Upstreams,
+    /// Where several servers count the limits of plans together; `None` when each counts for
+    /// itself.
+    pub(crate) limits: Option<SharedLimits>,
     /// The way to customers by e-mail; `None` when none is set up.
     pub(crate) mail: Option<Mail>,
     /// What is logged, and how.
@@ -166,6 +171,7 @@ impl Config {
         let mail = mail::read(reader, http.public_url.as_deref());
         Self {
             http,
+            limits: limits::read(reader),
             mail,
             storage: Storage::read(reader),
             upstreams: Upstreams::read(reader),

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::config::Config;
 use crate::installation::{open_database, refused};
 use crate::{Failure, Outcome, print, with_sources};
-use byok_store::{AccountFault, CreditReport, Installation};
+use byok_store::{AccountFault, CreditReport, Installation, RedisCounters};
 
 /// Serves `GET /metrics` in Prometheus' text format, on a listener of its own.
 pub(crate) async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
@@ -129,6 +129,11 @@ pub(crate) async fn doctor(config: &Config, keyring: Keyring) -> Outcome {
         Err(error) => Err(format!("{}: {error}", journal.display())),
     };
     report("journal", found)?;
+    if let Some(limits) = &config.limits {
+        let found = RedisCounters::check(&limits.redis).await;
+        let found = found.map(|()| "counts the limits of plans".to_owned());
+        report("redis", found.map_err(|why| format!("BYO_REDIS_URL: {why}")))?;
+    }
     if well { Ok(()) } else { Err(Failure::Finding) }
 }
 

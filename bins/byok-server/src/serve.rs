@@ -14,7 +14,7 @@ use byok_gateway::{
     Ambient, CheckPace, Gateway, GatewayConfig, KeyChecker, System, WatchedUsageLog,
 };
 use byok_metering::{
-    CreditLedger, Durability, JournalError, JournalId, Lanes, MemoryCounters, Meter,
+    CreditLedger, Durability, JournalError, JournalId, Lanes, LimitCounters, MemoryCounters, Meter,
     SettlingLedger, UsageLog, Writers,
 };
 use byok_net::{
@@ -28,7 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::deliveries::{Deliveries, courier};
 use crate::{Failure, Outcome, certificate, changes, logging, probe, process, resealing};
-use byok_store::{Installation, Ledger};
+use byok_store::{Installation, Ledger, RedisCounters};
 
 /// How long a caller may fall silent in the middle of its request.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
@@ -39,6 +39,9 @@ const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// How long the end waits for webhooks that are on their way.
 const DELIVERIES_STOP: Duration = Duration::from_secs(5);
+
+/// How long the end waits until other servers know of the calls that ended here.
+const LIMITS_SETTLE: Duration = Duration::from_secs(1);
 
 /// What is said once the server listens.
 pub(crate) type Said<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
@@ -78,6 +81,9 @@ pub(crate) fn run(
     // What is being asked now is asked again after its lease.
     drop(running.key_checks);
     control.block_on(async {
+        if let Some(limits) = running.shared_limits {
+            limits.settle(LIMITS_SETTLE).await;
+        }
         running.deliveries.stop(DELIVERIES_STOP).await;
         // The last records reach the database; what does not is found in the journal next time.
         if let Some(writers) = Arc::into_inner(running.writers) {
@@ -97,6 +103,7 @@ struct Running {
     writers: Arc<Writers>,
     deliveries: Deliveries,
     key_checks: KeyChecker,
+    shared_limits: Option<Arc<RedisCounters>>,
     metrics_listen: Option<SocketAddr>,
 }
 
@@ -105,7 +112,9 @@ fn start(
     config: Config,
     installation: &Installation,
 ) -> Result<Running, Failure> {
-    let Config { http, storage, upstreams, metrics_listen, admin_token, prices, mail, .. } = config;
+    let Config {
+        http, storage, upstreams, metrics_listen, admin_token, prices, limits, mail, ..
+    } = config;
     let ambient = Arc::new(System);
     // Threads that only write do better apart; those that wait for a sync do better together.
     let lanes = match storage.durability {
@@ -137,6 +146,12 @@ fn start(
         Ledger::start(installation.store.clone(), control.handle(), move || ambient.now())
     };
     let ledger = Arc::new(SettlingLedger::new(ledger));
+    let shared_limits = limits
+        .map(|limits| Arc::new(control.block_on(RedisCounters::start(limits.redis, limits.fail))));
+    let counters: Arc<dyn LimitCounters> = match &shared_limits {
+        Some(shared) => Arc::clone(shared) as _,
+        None => Arc::new(MemoryCounters::default()),
+    };
     let gateway = Arc::new(Gateway::new(GatewayConfig {
         directory: Arc::new(installation.store.clone()),
         keyring: Arc::clone(&installation.keyring),
@@ -146,7 +161,7 @@ fn start(
         egress: egress.clone(),
         meter: Arc::new(Meter::new(Arc::clone(&journals), PriceBook::new(prices))),
         ledger: Arc::clone(&ledger) as Arc<dyn CreditLedger>,
-        counters: Arc::new(MemoryCounters::default()),
+        counters,
         ambient: ambient.clone(),
         base_urls,
         max_body: http.max_body,
@@ -203,7 +218,7 @@ fn start(
     if let Some(tls) = http.tls {
         control.spawn(certificate::follow(tls));
     }
-    Ok(Running { server, writers, deliveries, key_checks, metrics_listen })
+    Ok(Running { server, writers, deliveries, key_checks, shared_limits, metrics_listen })
 }
 
 /// The writers, as the management routes see them.

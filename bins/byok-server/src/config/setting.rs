@@ -47,6 +47,8 @@ settings! {
     CONNECT_TIMEOUT_SECONDS = "BYO_CONNECT_TIMEOUT_SECONDS",
     FIRST_BYTE_TIMEOUT_SECONDS = "BYO_FIRST_BYTE_TIMEOUT_SECONDS",
     IDLE_TIMEOUT_SECONDS = "BYO_IDLE_TIMEOUT_SECONDS",
+    REDIS_URL = "BYO_REDIS_URL",
+    LIMITS_FAIL = "BYO_LIMITS_FAIL",
     SMTP_URL = "BYO_SMTP_URL",
     SMTP_FROM = "BYO_SMTP_FROM",
     LOG = "BYO_LOG",
@@ -65,10 +67,8 @@ impl Setting {
     ];
 
     /// Settings that this version knows of and does not serve, with what each would do.
-    pub(super) const NOT_YET: [(Self, &'static str); 2] = [
-        (Self("BYO_REDIS_URL"), "share limits over Redis"),
-        (Self("OTEL_EXPORTER_OTLP_ENDPOINT"), "export traces"),
-    ];
+    pub(super) const NOT_YET: [(Self, &'static str); 1] =
+        [(Self("OTEL_EXPORTER_OTLP_ENDPOINT"), "export traces")];
 
     /// The environment variable.
     pub(crate) const fn variable(self) -> &'static str {

@@ -201,7 +201,7 @@ fn an_empty_variable_counts_as_not_set() {
     for setting in Setting::ALL.iter().filter(|setting| !setting.refuses_empty()) {
         given = given.variable(setting.variable(), "");
     }
-    given = given.variable("BYO_REDIS_URL", "");
+    given = given.variable("OTEL_EXPORTER_OTLP_ENDPOINT", "");
     assert_eq!(given.config().http.listen.port(), 3000);
 }
 
