@@ -47,10 +47,10 @@ pub(super) async fn lock(
         let account: (String, String) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
         found.insert(account, read(&row)?);
     }
-    let mut of = |(project, ref_id): &(&ProjectId, &RefId)| {
+    let of = |(project, ref_id): &(&ProjectId, &RefId)| {
         found.remove(&(project.as_str().to_owned(), ref_id.as_str().to_owned()))
     };
-    Ok(accounts.iter().map(|account| of(account)).collect())
+    Ok(accounts.iter().map(of).collect())
 }
 
 /// As [`lock`], the row made where it is missing.
