@@ -20,6 +20,7 @@ mod objects;
 mod oversize;
 mod postgres;
 mod publishable;
+mod redis;
 mod ref_ids;
 mod relay;
 mod restart;
