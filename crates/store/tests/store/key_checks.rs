@@ -56,12 +56,12 @@ async fn hundred_keys() -> (Rig, ProjectId) {
 
 async fn each_key_is_due_once_within_a_day_of_the_last_verdict() {
     let (rig, _) = hundred_keys().await;
+    let due = "SELECT COUNT(DISTINCT check_due_at) FROM provider_keys";
+    assert!(rig.number(due).await > 50, "each at a time of its own");
     assert!(claim(&rig.store, at(12 * HOUR_MS - 1), 100).await.is_empty());
     let halfway = claim(&rig.store, at(18 * HOUR_MS), 100).await.len();
     assert!((25..=75).contains(&halfway), "{halfway} of a hundred");
     assert_eq!(claim(&rig.store, at(24 * HOUR_MS), 7).await.len(), 7, "as many as are wanted");
-    let due = "SELECT COUNT(DISTINCT check_due_at) FROM provider_keys";
-    assert!(rig.number(due).await > 50, "each at a time of its own");
 }
 
 async fn two_workers_never_take_the_same_key() {
