@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use byok_metering::Durability;
+use byok_store::FailMode;
 
 use super::{KEY, OTHER_KEY, TOKEN, given};
 use crate::config::{Config, LogFormat, Setting};
@@ -84,6 +85,8 @@ fn every_setting_can_be_given_in_either_source() {
         ("BYO_IDLE_TIMEOUT_SECONDS", "8"),
         ("BYO_SMTP_URL", "smtp://mail.example.com:587?tls=required"),
         ("BYO_SMTP_FROM", "keys@example.com"),
+        ("BYO_REDIS_URL", "redis://redis.example.com/1"),
+        ("BYO_LIMITS_FAIL", "closed"),
         ("BYO_LOG", "info,byok_gateway=debug"),
         ("BYO_LOG_FORMAT", "json"),
     ];
@@ -141,6 +144,8 @@ fn every_setting_can_be_given_in_either_source() {
         assert_eq!(config.upstreams.connect_timeout, Duration::from_millis(500));
         assert_eq!(config.upstreams.first_byte_timeout, Duration::from_secs(7));
         assert_eq!(config.upstreams.idle_timeout, Duration::from_secs(8));
+        let limits = config.limits.expect("a Redis is set");
+        assert_eq!(limits.fail, FailMode::Closed);
         let mail = config.mail.expect("a mail server is set");
         assert_eq!(mail.server.host(), "mail.example.com");
         assert_eq!(mail.from.to_string(), "keys@example.com");
