@@ -295,13 +295,14 @@ def _() -> None:
         same(len(credentials), 1, f"credentials at {entry['path']}: {credentials}")
         holds("byo_" not in json.dumps(sent), f"a token of ours at {entry['path']}")
         ours = [name for name in sent if name.startswith("x-byo-") or name == "cookie"]
-        if entry["path"].startswith("/openai/"):
-            # The customer's own baseUrl of another driver.
+        of_openai = entry["path"] == "/v1/chat/completions" and str(entry["body"].get("model")).startswith("gpt")
+        if entry["path"].startswith("/openai/") or (entry["path"].startswith("/v1/chat/") and not of_openai):
+            # A customer's own baseUrl, of another driver.
             ours = [name for name in ours if name != HOP]
         same(ours, [], f"our headers at {entry['path']}")
-        of_openai = entry["path"] == "/v1/chat/completions" and str(entry["body"].get("model")).startswith("gpt")
         if of_openai and entry["body"].get("stream"):
-            same(entry["body"]["stream_options"]["include_usage"], True, "include_usage")
+            asked = entry["body"].get("stream_options") or {}
+            same(asked.get("include_usage"), True, f"include_usage of {entry['body']}")
 
 
 @check("bad input: a clear error each, nothing reaches the provider")
