@@ -12,7 +12,7 @@ use reqwest::multipart::Form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::client::Byok;
 use crate::error::{Error, Result, content_type};
@@ -83,7 +83,9 @@ impl Ask {
             fault: None,
         };
         // However they are encoded, URLs are read as if these were not there.
-        if let Some(odd) = ask.path.iter().find(|part| matches!(part.as_str(), "" | "." | "..")) {
+        let vanishes =
+            |part: &str| matches!(part, "" | "." | "..") || part.contains(|c: char| c.is_control());
+        if let Some(odd) = ask.path.iter().find(|part| vanishes(part)) {
             ask.fault = Some(format!("The id {odd:?} cannot be part of an address; use another."));
         }
         ask
@@ -180,11 +182,12 @@ impl Ask {
     /// Sends it and reads the answer to its end.
     pub(crate) async fn whole(self) -> Result<Whole> {
         self.attempts(|ask| async move {
-            let deadline = Instant::now() + ask.limit;
-            let head = timeout_at(deadline, ask.head()).await;
+            let began = Instant::now();
+            let head = timeout(ask.limit, ask.head()).await;
             let mut answer = head.map_err(|_| Error::timeout(ask.limit, None))??;
             let headers = std::mem::take(answer.headers_mut());
-            let body = timeout_at(deadline, answer.bytes()).await;
+            let left = ask.limit.saturating_sub(began.elapsed());
+            let body = timeout(left, answer.bytes()).await;
             let body = body.map_err(|_| Error::timeout(ask.limit, request_id(&headers)))?;
             let body = body.map_err(|error| Error::network(error, request_id(&headers)))?;
             Ok(Whole { headers, body })
@@ -195,7 +198,7 @@ impl Ask {
     /// Sends it and reads the head of the answer; what follows is read by the caller.
     pub(crate) async fn open(self) -> Result<reqwest::Response> {
         self.attempts(|ask| async move {
-            let head = timeout_at(Instant::now() + ask.limit, ask.head()).await;
+            let head = timeout(ask.limit, ask.head()).await;
             head.map_err(|_| Error::timeout(ask.limit, None))?
         })
         .await

@@ -3,6 +3,8 @@
 mod envelope;
 mod form;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
@@ -158,17 +160,23 @@ impl StreamingOperation {
             Some("application/vnd.amazon.eventstream") => {
                 Ok(EventStream::frames(target.byok.clone(), receipt, answer, patience))
             }
-            _ => Err(self.no_stream(answer, &content_type).await),
+            _ => Err(self.no_stream(answer, &content_type, patience).await),
         }
     }
 
     /// What an answer says that is no stream: most often why the provider refused.
-    async fn no_stream(&self, mut answer: reqwest::Response, content_type: &str) -> Error {
+    async fn no_stream(
+        &self,
+        mut answer: reqwest::Response,
+        content_type: &str,
+        patience: Duration,
+    ) -> Error {
         let headers = std::mem::take(answer.headers_mut());
         let receipt = Receipt::of(&self.operation.target.provider, &headers);
-        let body = match answer.bytes().await {
-            Ok(body) => body,
-            Err(error) => return Error::network(error, receipt.request_id),
+        let body = match tokio::time::timeout(patience, answer.bytes()).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => return Error::network(error, receipt.request_id),
+            Err(_) => return Error::timeout(patience, receipt.request_id),
         };
         let provider = &self.operation.target.provider;
         match envelope::open::<Value>(provider, &Whole { headers, body }) {

@@ -106,10 +106,13 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::RateLimited(_) | Self::Network(_) | Self::Timeout(_) => true,
-            Self::Server(refusal) => !matches!(
-                refusal.code.as_deref(),
-                Some("vault_integrity" | "upstream_redirect" | "egress_blocked")
-            ),
+            Self::Server(refusal) => {
+                refusal.status.is_some_and(|status| status.is_server_error())
+                    && !matches!(
+                        refusal.code.as_deref(),
+                        Some("vault_integrity" | "upstream_redirect" | "egress_blocked")
+                    )
+            }
             Self::Provider(error) => error.status.is_some_and(|status| {
                 status.is_server_error()
                     || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
@@ -211,7 +214,10 @@ pub(crate) fn told_by_provider(body: &Value) -> Option<&str> {
         Value::Array(entries) => entries.first()?,
         other => other,
     };
-    let inner = error.get("error").unwrap_or(error);
+    let inner = ["/error", "/response/error", "/delta/error"]
+        .iter()
+        .find_map(|place| error.pointer(place).filter(|inner| !inner.is_null()))
+        .unwrap_or(error);
     ["message", "Message", "detail"]
         .iter()
         .find_map(|name| inner.get(name))

@@ -30,7 +30,7 @@ impl Byok {
     /// customer: `async-openai`, say.
     ///
     /// # Errors
-    /// [`Error::Validation`] when the refId cannot stand in a header.
+    /// [`Error::Validation`] when the refId cannot stand in a header as it is.
     pub fn openai_compatible(&self, ref_id: impl AsRef<str>) -> Result<OpenAiCompatible> {
         let inner = &self.inner;
         let mut url = inner.base.clone();
@@ -43,7 +43,13 @@ impl Byok {
         }
         let mut headers = inner.headers.clone();
         headers.remove(AUTHORIZATION);
-        let ref_id = HeaderValue::from_bytes(ref_id.as_ref().as_bytes()).map_err(|_| {
+        let ref_id = ref_id.as_ref();
+        if ref_id.is_empty() || ref_id.trim() != ref_id {
+            return Err(Error::invalid(
+                "The refId is empty or has spaces around it, which no header keeps; send another.",
+            ));
+        }
+        let ref_id = HeaderValue::from_bytes(ref_id.as_bytes()).map_err(|_| {
             Error::invalid("The refId has control characters, which no header holds; send another.")
         })?;
         headers.insert(REF_ID, ref_id);

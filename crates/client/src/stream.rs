@@ -196,8 +196,15 @@ impl Reading {
 
 /// Whether an event without a name of that kind tells of an error.
 fn holds_error(data: &Value) -> bool {
+    let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str);
     matches!(data.get("error"), Some(Value::Object(_) | Value::String(_)))
-        || ["type", "object"].iter().any(|name| data.get(name) == Some(&Value::from("error")))
+        || matches!(
+            text("/type"),
+            Some("error" | "response.failed" | "conversation.response.error")
+        )
+        || text("/object") == Some("error")
+        // Cohere's last event.
+        || matches!(text("/delta/finish_reason"), Some("ERROR" | "TIMEOUT"))
 }
 
 impl<T> Stream for EventStream<T> {

@@ -49,7 +49,12 @@ impl From<SystemTime> for Timestamp {
     fn from(at: SystemTime) -> Self {
         // To the millisecond, as the API counts. A year that has more than four digits is no RFC
         // 3339; the server says so.
-        let at = OffsetDateTime::from(at);
+        let since = match at.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => time::Duration::try_from(after),
+            Err(before) => time::Duration::try_from(before.duration()).map(|before| -before),
+        };
+        let at = since.ok().and_then(|since| OffsetDateTime::UNIX_EPOCH.checked_add(since));
+        let Some(at) = at else { return Self(String::new()) };
         let at = at.replace_millisecond(at.millisecond()).unwrap_or(at);
         Self(at.format(&Rfc3339).unwrap_or_default())
     }
@@ -74,6 +79,8 @@ mod tests {
         assert_eq!(text.as_str(), "2023-11-14T22:13:20.123Z");
         let back = text.to_system_time().expect("a moment");
         assert_eq!(at.duration_since(back).expect("not later"), Duration::from_nanos(456_789));
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+        assert_eq!(Timestamp::from(far).as_str(), "", "no year of four digits");
         assert_eq!(Timestamp::from("yesterday").to_system_time(), None);
     }
 }

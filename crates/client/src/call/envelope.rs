@@ -77,6 +77,11 @@ pub(super) fn open<T: DeserializeOwned>(provider: &str, whole: &Whole) -> Result
         Ok(wire) => wire,
         Err(_) => {
             let receipt = relayed(provider, &whole.headers)?;
+            if content_type(&whole.headers).starts_with("text/event-stream") {
+                let message = "The answer is a stream of events; leave `stream` out of the \
+                    payload, or use the method stream.";
+                return Err(Error::unexpected(message.to_owned(), receipt.request_id));
+            }
             let text = String::from_utf8_lossy(&whole.body).into_owned();
             return match serde_json::from_value(Value::String(text)) {
                 Ok(data) => Ok(Response { data, receipt }),

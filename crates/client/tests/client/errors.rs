@@ -170,9 +170,12 @@ async fn what_cannot_be_used_is_refused_before_anything_is_sent() {
         let audio = byok_client::Audio::new("a.wav", "bytes");
         assert!(openai.transcriptions().create(audio, &payload).await.is_err());
     }
-    for odd in ["", ".", ".."] {
+    for odd in ["", ".", "..", "acme\n", ".\t.", "\r"] {
         let error = byok.customers().get(odd).await.expect_err("no address");
         assert!(matches!(error, Error::Validation(_)), "{error:?}");
+    }
+    for odd in ["", " c", "c\t", "c\nd"] {
+        assert!(matches!(byok.openai_compatible(odd), Err(Error::Validation(_))), "{odd:?}");
     }
     assert!(script.requests().is_empty());
 }

@@ -97,6 +97,14 @@ async fn an_error_in_the_middle_is_an_error() {
         ("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"Busy.\"}}\n\n", "Busy."),
         ("data: {\"type\":\"error\",\"message\":\"Gone.\"}\n\n", "Gone."),
         ("data: {\"object\":\"error\",\"message\":\"Odd.\"}\n\n", "Odd."),
+        (
+            "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"message\":\"Lost.\"}}}\n\n",
+            "Lost.",
+        ),
+        (
+            "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":\"Boom.\"}}\n\n",
+            "Boom.",
+        ),
         ("data: <html>\n\n", "it sent an event that is no JSON"),
     ] {
         let pieces = [b"data: {\"n\":1}\n\n", event.as_bytes(), b"data: {\"n\":2}\n\n"];
@@ -128,6 +136,29 @@ async fn a_stream_that_is_cut_anywhere_never_ends_cleanly() {
     let (data, error) = read(&script.client()).await;
     assert_eq!(data, [json!({"n": 1})]);
     assert!(matches!(error, Some(Error::Network(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_stream_and_stalls_runs_out_of_time_too() {
+    let (left, gone) = oneshot::channel();
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req-1\r\ncontent-length: 900\r\n\r\n{";
+    let script = Script::of([Reply::Stall(head.to_vec(), left)]).await;
+    let limit = Duration::from_millis(300);
+    let byok = script.builder().call_timeout(limit).build().expect("a client");
+    let (data, error) = read(&byok).await;
+    assert!(data.is_empty());
+    assert!(matches!(error, Some(Error::Timeout(_))), "{error:?}");
+    gone.await.expect("the client has left");
+}
+
+#[tokio::test]
+async fn a_stream_where_an_answer_was_expected_says_so_and_is_not_to_be_repeated() {
+    let script = Script::of([Reply::Bytes(stream(SSE, &CHAT))]).await;
+    let byok = script.client();
+    let chat = byok.openai("c").chat();
+    let error = chat.completions().create(json!({"stream": true})).await;
+    let error = error.expect_err("no document");
+    assert!(error.message().contains("stream") && !error.is_retryable(), "{error:?}");
 }
 
 #[tokio::test]
