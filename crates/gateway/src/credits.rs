@@ -164,25 +164,40 @@ async fn hold_unless_left(
     let (tell, told) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let (project, request, at) = (hold.project.clone(), hold.request, hold.at);
-        let call = CountedCall { project: project.clone(), ref_id: hold.ref_id.clone(), request };
-        let held = match ledger.hold(hold).await {
-            Ok(Held::Amount(held)) => held,
-            Ok(Held::Empty) => return drop(tell.send(Ok(None))),
-            Err(error) => return drop(tell.send(Err(CallError::Ledger(error)))),
-        };
-        let taken = Slot::take(&counters, call, &limits, at).await;
-        let place = match taken {
-            Ok((slot, remaining)) => Ok(Some(Place { held, slot, remaining })),
-            Err(refused) => {
-                release(&*ledger, &project, request, at).await;
-                Err(refused.into())
-            }
-        };
-        if let Err(Ok(_)) = tell.send(place) {
+        let place = place(&*ledger, &counters, hold, limits).await;
+        let is_held = matches!(place, Ok(Some(_)));
+        let (taken, is_taken) = tokio::sync::oneshot::channel::<()>();
+        drop(tell.send((place, taken)));
+        // A caller may leave with the answer on its way, too.
+        if is_held && is_taken.await.is_err() {
             release(&*ledger, &project, request, at).await;
         }
     });
-    told.await.unwrap_or_else(|gone| Err(CallError::Ledger(LedgerError::unavailable(gone))))
+    let (place, taken) =
+        told.await.map_err(|gone| CallError::Ledger(LedgerError::unavailable(gone)))?;
+    let _ = taken.send(());
+    place
+}
+
+async fn place(
+    ledger: &dyn CreditLedger,
+    counters: &Arc<dyn LimitCounters>,
+    hold: Hold,
+    limits: Limits,
+) -> Result<Option<Place>, CallError> {
+    let (project, request, at) = (hold.project.clone(), hold.request, hold.at);
+    let call = CountedCall { project: project.clone(), ref_id: hold.ref_id.clone(), request };
+    let held = match ledger.hold(hold).await.map_err(CallError::Ledger)? {
+        Held::Amount(held) => held,
+        Held::Empty => return Ok(None),
+    };
+    match Slot::take(counters, call, &limits, at).await {
+        Ok((slot, remaining)) => Ok(Some(Place { held, slot, remaining })),
+        Err(refused) => {
+            release(ledger, &project, request, at).await;
+            Err(refused.into())
+        }
+    }
 }
 
 async fn release(
