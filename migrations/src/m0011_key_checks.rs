@@ -11,8 +11,9 @@ pub(crate) struct Change;
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for column in [
-            // Or, while it is being asked about, when another may do so.
-            ColumnDef::new("check_due_at").big_integer().take(),
+            // Or, while it is being asked about, when another may do so. A server of an older version
+            // knows nothing of it: a key that one connects is due at once.
+            ColumnDef::new("check_due_at").big_integer().not_null().default(0).take(),
             // How often the provider could not be asked since it last told anything.
             ColumnDef::new("check_tries").big_integer().not_null().default(0).take(),
         ] {

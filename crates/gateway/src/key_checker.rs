@@ -199,11 +199,13 @@ impl Asking {
         let asked = gateway.ask(&stored.project, provider, &stored.config, &secret).await?;
         match asked {
             // Whoever is counted need not be known: some addresses count before they look.
-            Asked { throttled: true, .. }
-            | Asked { verdict: Verdict::Unreachable | Verdict::Inconclusive(_), .. } => {
+            Asked { throttled: true, verdict: Verdict::Valid }
+            | Asked { verdict: Verdict::Unreachable, .. } => {
                 address.rest(self.pace.rest);
                 Ok(Outcome::Silent)
             }
+            // An answer that tells nothing of this key tells nothing of others either.
+            Asked { verdict: Verdict::Inconclusive(_), .. } => Ok(Outcome::Silent),
             Asked { verdict, .. } => Ok(Outcome::Told(Checked::new(verdict, provider, &secret))),
         }
     }

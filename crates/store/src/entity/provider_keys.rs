@@ -26,7 +26,7 @@ pub struct Model {
     pub updated_at: i64,
     pub circuit_until: Option<i64>,
     pub circuit_cause: Option<String>,
-    pub check_due_at: Option<i64>,
+    pub check_due_at: i64,
     pub check_tries: i64,
 }
 

@@ -140,7 +140,7 @@ impl Store {
         // What is known of a circuit is known of the key that was there.
         row.circuit_until = Set(None);
         row.circuit_cause = Set(None);
-        row.check_due_at = Set(Some(checks::first(key.validated_at, by.at).as_millis()));
+        row.check_due_at = Set(checks::first(key.validated_at, by.at).as_millis());
         row.check_tries = Set(0);
         row.version = Set(i64::from(version));
         row.updated_at = Set(at);
