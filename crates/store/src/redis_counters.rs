@@ -137,6 +137,10 @@ impl RedisCounters {
         let mut place = Taken { counters: self, call, kept: false };
         let counts = self.shared.link.ask(&asked).await;
         let Some((mut counters, now)) = counts.as_deref().and_then(counters) else {
+            if *limits == Limits::default() {
+                place.kept = true;
+                return Ok(Remaining::default());
+            }
             self.uncounted.increment(1);
             place.kept = self.on_loss == FailMode::Open;
             return match self.on_loss {
@@ -174,7 +178,9 @@ impl LimitCounters for RedisCounters {
         let Ok(permit) = Arc::clone(&self.ends).try_acquire_owned() else { return };
         let shared = Arc::clone(&self.shared);
         self.runtime.spawn(async move {
-            shared.link.ask(&asked).await;
+            if shared.link.ask(&asked).await.is_none() {
+                shared.free(asked).await;
+            }
             drop(permit);
         });
     }
@@ -213,6 +219,22 @@ impl Shared {
         let mut arguments = vec![action.to_owned(), now, self.lease.as_millis().to_string()];
         arguments.extend(more);
         Asked { tag, arguments }
+    }
+
+    /// Tells the end of a call that Redis may have heard of or not: its place has to be free, and its
+    /// tokens must not count twice.
+    async fn free(&self, mut end: Asked) {
+        if let Some(tokens) = end.arguments.last_mut() {
+            "0".clone_into(tokens);
+        }
+        let began = Instant::now();
+        // After that its lease is over.
+        while began.elapsed() < self.lease {
+            tokio::time::sleep(RETRY).await;
+            if self.link.ask(&end).await.is_some() {
+                return;
+            }
+        }
     }
 
     fn hold(&self, request: RequestId, place: Place) {

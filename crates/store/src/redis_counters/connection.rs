@@ -100,6 +100,10 @@ fn told(error: &RedisError) -> String {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
             "it does not accept the user and password of its URL".to_owned()
         }
-        _ => error.to_string(),
+        // Some repeat the whole of a command that they do not know.
+        _ => match error.to_string() {
+            text if text.contains("AUTH") => "it does not know how to check a password".to_owned(),
+            text => text,
+        },
     }
 }
