@@ -177,15 +177,15 @@ impl Counters {
         counters.running == 0 && counters.requests == 0 && counters.tokens == 0
     }
 
-    /// Begins a new minute or day where the old one is over. A clock that was set back begins both.
+    /// Begins a new minute or day where the old one is over. A clock that was set back begins both;
+    /// less than a minute back are calls that are counted in another order than they came in.
     fn turn(&mut self, now: Timestamp) {
-        let elapsed = now.as_millis() - self.minute.as_millis();
-        if !(0..MINUTE_MS).contains(&elapsed) {
+        if now.as_millis().abs_diff(self.minute.as_millis()) >= MINUTE_MS.unsigned_abs() {
             self.requests = 0;
         }
-        let today = now.as_millis().div_euclid(DAY_MS);
-        if today != self.day {
-            (self.day, self.tokens) = (today, 0);
+        let day_of = |at: Timestamp| at.as_millis().div_euclid(DAY_MS);
+        if self.day != day_of(now) && self.day != day_of(now.plus_millis(MINUTE_MS)) {
+            (self.day, self.tokens) = (day_of(now), 0);
         }
     }
 
@@ -208,7 +208,7 @@ impl Counters {
         if self.requests == 0 {
             return 0;
         }
-        seconds(self.minute.as_millis() + MINUTE_MS - now.as_millis())
+        seconds((self.minute.as_millis() + MINUTE_MS - now.as_millis()).min(MINUTE_MS))
     }
 }
 

@@ -110,6 +110,24 @@ fn counters_are_idle_once_nothing_runs_and_minute_and_day_are_over() {
 }
 
 #[test]
+fn calls_that_are_counted_in_another_order_than_they_came_in_all_count() {
+    let mut counters = Counters::default();
+    counters.begin(&LIMITS, at(30)).expect("the first");
+    counters.begin(&LIMITS, at(0)).expect("the second, though it came before");
+    counters.end(0, at(40));
+    assert_eq!(refused(&mut counters, &LIMITS, at(10)), (Limit::RequestsPerMinute, 60));
+    counters.begin(&LIMITS, at(60_030)).expect("the next minute");
+
+    let limits = Limits { requests_per_minute: None, ..LIMITS };
+    let mut counters = Counters::default();
+    let midnight = DAY_MS / 2;
+    counters.begin(&limits, at(midnight)).expect("none used");
+    counters.end(100, at(midnight));
+    assert_eq!(refused(&mut counters, &limits, at(midnight - 5)).0, Limit::TokensPerDay);
+    assert_eq!(refused(&mut counters, &limits, at(midnight + 5)).0, Limit::TokensPerDay);
+}
+
+#[test]
 fn a_clock_that_is_set_back_locks_nobody_out() {
     let mut counters = Counters::default();
     counters.begin(&LIMITS, at(DAY_MS)).expect("room");

@@ -25,11 +25,11 @@ end
 local kept = redis.call('HMGET', used, 'minute', 'requests', 'day', 'tokens')
 local minute, requests = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
 local day, tokens = tonumber(kept[3] or 0), tonumber(kept[4] or 0)
-if now < minute or now - minute >= 60000 then
+if math.abs(now - minute) >= 60000 then
   requests = 0
 end
 local today = math.floor(now / 86400000)
-if today ~= day then
+if day ~= today and day ~= math.floor((now + 60000) / 86400000) then
   day, tokens = today, 0
 end
 
