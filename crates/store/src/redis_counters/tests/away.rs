@@ -58,3 +58,32 @@ async fn a_redis_that_can_be_counted_on_is_told_from_one_that_cannot() {
     let why = RedisCounters::check(&nobody).await.unwrap_err();
     assert!(why.contains("refused"), "{why}");
 }
+
+#[tokio::test]
+#[ignore = "needs a Redis, which `cargo xtask test` starts"]
+async fn a_call_that_ends_while_redis_is_away_frees_its_place_when_it_is_back() {
+    let (way, project) = (Way::open().await, project());
+    let redis = RedisCounters::start(way.url.clone(), FailMode::Open).await;
+    let limits = at_most(1000, 1);
+    let called = call(&project, "customer");
+    redis.begin_at(&called, &limits, None).await.unwrap();
+    way.block(true);
+    let elsewhere = call(&project, "another customer");
+    assert_eq!(redis.begin_at(&elsewhere, &limits, None).await, Ok(Remaining::default()), "away");
+    redis.end(&called, 7, Timestamp::default());
+    way.block(false);
+    let other = RedisCounters::start(url(), FailMode::Closed).await;
+    let another = call(&project, "customer");
+    assert!(soon(async || other.begin_at(&another, &limits, None).await.is_ok()).await);
+}
+
+#[tokio::test]
+async fn a_call_that_no_limit_binds_is_admitted_whatever_redis_does() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let redis = RedisCounters::start(RedisUrl::parse(&url).unwrap(), FailMode::Closed).await;
+    let called = call(&project(), "customer");
+    let admitted = redis.begin_at(&called, &Limits::default(), None).await;
+    assert_eq!(admitted, Ok(Remaining::default()));
+    assert_eq!(redis.begin_at(&called, &at_most(9, 9), None).await, Err(NotAdmitted::Uncounted));
+}
