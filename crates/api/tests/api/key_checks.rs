@@ -136,6 +136,20 @@ async fn a_provider_that_cannot_answer_changes_nothing_and_is_asked_again_later(
 }
 
 #[tokio::test]
+async fn a_provider_that_knows_the_key_of_an_empty_account_has_told_what_was_asked() {
+    let rig = Rig::start().await;
+    rig.connect("c1").await;
+    rig.provider.accept_only(["sk-another-0123456789abcdef"]);
+    rig.clock.advance_millis(DAY_MS);
+    let _checker = checker(&rig);
+    becomes(&rig, "c1", "invalid").await;
+    rig.provider.behave();
+    rig.provider.answer_with("", |_| Answer::quota_exhausted());
+    rig.clock.advance_millis(DAY_MS);
+    becomes(&rig, "c1", "valid").await;
+}
+
+#[tokio::test]
 async fn an_answered_call_spares_the_question() {
     let rig = Rig::start().await;
     rig.connect("used").await;

@@ -121,6 +121,7 @@ async fn a_402_says_what_there_is_to_pay_with() {
     rig.sell(0).await;
     rig.provider.accept_only([PLATFORM]);
     let reply = rig.enveloped("openai/chat/completions", "c1", &payload()).await;
+    assert_eq!(reply.header("x-byo-provider"), Some("openai"));
     let told = reply.refused(402, "insufficient_credits");
     assert_eq!(told["data"]["byokProviders"], json!(["openai"]));
     assert_eq!(
