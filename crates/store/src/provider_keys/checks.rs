@@ -20,6 +20,7 @@ const LOOK: usize = 8;
 
 #[derive(FromQueryResult)]
 struct Candidate {
+    project_id: String,
     id: String,
     check_due_at: i64,
     last_validated_at: Option<i64>,
@@ -70,7 +71,7 @@ impl Store {
         leased_until: Timestamp,
         most: usize,
     ) -> Result<Vec<DueKey>, StoreError> {
-        let sql = "SELECT id, check_due_at, last_validated_at FROM provider_keys \
+        let sql = "SELECT project_id, id, check_due_at, last_validated_at FROM provider_keys \
                    WHERE check_due_at <= $1 ORDER BY check_due_at, id LIMIT $2";
         let look = i64::try_from(most.saturating_mul(LOOK)).unwrap_or(i64::MAX);
         let values = [now.as_millis().into(), look.into()];
@@ -89,7 +90,10 @@ impl Store {
                 move_on(&transaction, &candidate, next).await?;
             } else if claimed.len() < most
                 && move_on(&transaction, &candidate, leased_until).await?
-                && let Some(row) = Entity::find_by_id(&candidate.id).one(&transaction).await?
+                && let Some(row) = Entity::find_by_id(&candidate.id)
+                    .filter(Column::ProjectId.eq(&candidate.project_id))
+                    .one(&transaction)
+                    .await?
             {
                 let tries = u32::try_from(row.check_tries).unwrap_or(u32::MAX);
                 match read_sealed(row) {
@@ -145,9 +149,14 @@ async fn move_on(
     candidate: &Candidate,
     to: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE provider_keys SET check_due_at = $1 WHERE id = $2 AND check_due_at = $3";
-    let values =
-        [to.as_millis().into(), candidate.id.as_str().into(), candidate.check_due_at.into()];
+    let sql = "UPDATE provider_keys SET check_due_at = $1 \
+               WHERE id = $2 AND project_id = $3 AND check_due_at = $4";
+    let values = [
+        to.as_millis().into(),
+        candidate.id.as_str().into(),
+        candidate.project_id.as_str().into(),
+        candidate.check_due_at.into(),
+    ];
     let statement = Statement::from_sql_and_values(BACKEND, sql, values);
     Ok(transaction.execute_raw(statement).await?.rows_affected() > 0)
 }
