@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use byok_domain::call::OpenUntil;
 use byok_domain::credential::{ApiKey, Environment};
-use byok_domain::credits::Balance;
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
 use byok_domain::routing::{Candidate, RoutingSettings};
@@ -91,9 +90,9 @@ pub struct PlatformKey {
 pub struct CustomerSnapshot {
     /// The plan it was put on; `None` for the default one.
     pub tier: Option<String>,
-    /// What it has. What is held changes with every call on credits: whether a call can be paid is
-    /// for the hold to say, and for the balance only whether to try.
-    pub credits: Balance,
+    /// Whether it has credits, held or not. What is held changes with every call on credits:
+    /// whether one can be paid is for the hold to say, and for this only whether to try.
+    pub has_credits: bool,
 }
 
 impl StoredKey {

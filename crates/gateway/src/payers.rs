@@ -102,9 +102,7 @@ impl<'c> Payers<'c> {
             let tier = project.tiers.of(customer.tier.as_deref());
             if sells {
                 let platform_key = gateway.platform_key(&head.project, provider).await?.is_some();
-                // What is held changes with every call: for that there is the hold.
-                let some = customer.credits.balance > byok_domain::Credits::ZERO;
-                payers.credits = CreditsSide::of(true, platform_key, some);
+                payers.credits = CreditsSide::of(true, platform_key, customer.has_credits);
             }
             payers.tier = Some(tier);
         }

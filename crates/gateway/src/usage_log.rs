@@ -9,7 +9,7 @@ use byok_metering::{Applied, UsageLog, UsageLogError};
 use crate::gateway::Gateway;
 
 /// A usage log whose changes of key status reach the gateway's caches at once: a key that the
-/// provider rejected is tried last from the next call on. What it has taken over of the objects
+/// provider rejected is tried last from the next call on. So does that credits have run out. What it has taken over of the objects
 /// that calls made, the gateway need not remember any more.
 pub struct WatchedUsageLog<L> {
     log: L,
@@ -39,7 +39,7 @@ impl<L: UsageLog> UsageLog for WatchedUsageLog<L> {
         for (project, provider, ref_id) in &applied.changed_keys {
             self.gateway.forget_provider_keys(project, provider, ref_id);
         }
-        for (project, ref_id) in &applied.changed_credits {
+        for (project, ref_id) in &applied.exhausted {
             self.gateway.forget_customer(project, ref_id);
         }
         for record in records {

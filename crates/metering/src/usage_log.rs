@@ -44,8 +44,8 @@ pub struct Applied {
     /// Customers with a key whose status the batch changed: what is remembered of their keys for
     /// that provider is out of date.
     pub changed_keys: Vec<(ProjectId, ProviderId, RefId)>,
-    /// Customers whose credits the batch charged: what is remembered of them is out of date.
-    pub changed_credits: Vec<(ProjectId, RefId)>,
+    /// Customers whose last credits the batch charged: what is remembered of them is out of date.
+    pub exhausted: Vec<(ProjectId, RefId)>,
 }
 
 /// Why the usage log does not answer.

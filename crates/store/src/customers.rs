@@ -4,7 +4,7 @@ mod erase;
 
 use byok_domain::audit::Action;
 use byok_domain::credits::Balance;
-use byok_domain::{ProjectId, RefId, Timestamp};
+use byok_domain::{Credits, ProjectId, RefId, Timestamp};
 use byok_gateway::CustomerSnapshot;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
@@ -112,8 +112,9 @@ impl Store {
     ) -> Result<CustomerSnapshot, StoreError> {
         let reader = self.database().reader();
         let row = find(reader, project, ref_id).await?;
-        let credits = credits::balance(reader, project, ref_id).await?;
-        Ok(CustomerSnapshot { tier: row.and_then(|row| row.tier), credits })
+        let has = credits::balance(reader, project, ref_id).await?;
+        let has_credits = has.balance > Credits::ZERO;
+        Ok(CustomerSnapshot { tier: row.and_then(|row| row.tier), has_credits })
     }
 
     /// Changes what is known of a customer, who need not have been heard of before.

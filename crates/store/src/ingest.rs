@@ -12,7 +12,7 @@ mod roll_ups;
 mod verdicts;
 
 use async_trait::async_trait;
-use byok_domain::CallRecord;
+use byok_domain::{CallRecord, Credits};
 use byok_metering::{Applied, UsageLog, UsageLogError};
 use sea_orm::DatabaseTransaction;
 
@@ -66,17 +66,19 @@ impl Store {
         let settled = settle(&transaction, batch.iter()).await?;
         call_rows::correct_charges(&transaction, &settled.short).await?;
         batch.charge(&settled.short);
-        let charged = settled.charged.iter();
-        let charged = charged.map(|of| Changed::Customer(of.project.clone(), of.ref_id.clone()));
-        Changed::tell_all(&transaction, charged).await?;
+        // That some are left is what others remember of an account, and still true of most.
+        let exhausted = settled.charged.iter().filter(|of| of.after.balance == Credits::ZERO);
+        let exhausted: Vec<_> =
+            exhausted.map(|of| (of.project.clone(), of.ref_id.clone())).collect();
+        let told = exhausted.iter().cloned();
+        let told = told.map(|(project, ref_id)| Changed::Customer(project, ref_id));
+        Changed::tell_all(&transaction, told).await?;
         let (changed_keys, recovered) = self.fold(&transaction, &batch).await?;
         events::tell(&transaction, &batch, &settled.charged, recovered).await?;
         positions::advance(&transaction, journal, last_seq.max(done)).await?;
         transaction.commit().await?;
         let written = batch.len();
-        let changed_credits =
-            settled.charged.into_iter().map(|of| (of.project, of.ref_id)).collect();
-        Ok(Applied { written, repeated: records.len() - written, changed_keys, changed_credits })
+        Ok(Applied { written, repeated: records.len() - written, changed_keys, exhausted })
     }
 
     /// Everything that follows from calls that are new to the log.

@@ -177,7 +177,7 @@ async fn a_call_is_held_for_charged_and_the_rest_given_back() {
     assert_eq!(ledger.hold(hold(&project, "nobody", 1)).await.unwrap(), Held::Empty);
     assert_eq!(rig.has(&project, "c").await, (100, 100));
     let applied = rig.apply(&[paid(&project, "c", one.request, 12)]).await;
-    assert_eq!(applied.changed_credits, [(project.clone(), ref_id("c"))]);
+    assert_eq!(applied.exhausted, [], "some are left");
     assert_eq!(rig.has(&project, "c").await, (88, 70));
     ledger.release(&project, two.request, at(9)).await.unwrap();
     ledger.release(&project, two.request, at(9)).await.unwrap();
@@ -210,7 +210,8 @@ async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {
     rig.give(&project, "c", 10).await;
     let hold = hold(&project, "c", 4);
     ledger.hold(hold.clone()).await.unwrap();
-    rig.apply(&[paid(&project, "c", hold.request, 25)]).await;
+    let applied = rig.apply(&[paid(&project, "c", hold.request, 25)]).await;
+    assert_eq!(applied.exhausted, [(project.clone(), ref_id("c"))]);
     assert_eq!(rig.has(&project, "c").await, (0, 0));
     let entries = rig.store.credit_entries(&project, &ref_id("c"), ALL).await.unwrap().data;
     let settled = entries.iter().find(|entry| entry.kind == EntryKind::Settle).unwrap();

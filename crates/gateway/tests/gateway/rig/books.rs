@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use byok_domain::call::OpenUntil;
 use byok_domain::credential::{ApiKey, Environment};
-use byok_domain::credits::Balance;
 use byok_domain::origin::Allowlist;
 use byok_domain::pricing::PriceTable;
 use byok_domain::routing::RoutingSettings;
 use byok_domain::tiers::Tiers;
 use byok_domain::{
-    Credits, KeyStatus, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId,
-    RefId, Timestamp,
+    KeyStatus, ProjectId, ProjectSettings, ProviderConfig, ProviderId, ProviderKeyId, RefId,
+    Timestamp,
 };
 use byok_gateway::{
     CustomerSnapshot, Directory, DirectoryError, ObjectOwner, PlatformKey, ProjectSnapshot,
@@ -224,7 +223,7 @@ impl Directory for Books {
     async fn customer(&self, _: &ProjectId, _: &RefId) -> Result<CustomerSnapshot, DirectoryError> {
         Ok(self.read(|books| CustomerSnapshot {
             tier: books.tier.clone(),
-            credits: Balance { balance: Credits::new(books.balance), held: Credits::ZERO },
+            has_credits: books.balance > 0,
         }))
     }
 
