@@ -19,6 +19,7 @@ mod m0007_keys_to_reseal;
 mod m0009_credits;
 mod m0010_webhooks;
 mod m0011_key_checks;
+mod m0012_idempotency_keys;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_credits::Change),
             Box::new(m0010_webhooks::Change),
             Box::new(m0011_key_checks::Change),
+            Box::new(m0012_idempotency_keys::Change),
         ]
     }
 }

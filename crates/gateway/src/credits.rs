@@ -11,7 +11,7 @@ use byok_domain::tiers::Tier;
 use byok_domain::{Credits, ProjectId, ProviderId, RequestId, Timestamp};
 use byok_metering::limit_counters::{LimitCounters, Slot};
 use byok_metering::meter::OnCredits;
-use byok_metering::{CountedCall, CreditLedger, Held, Hold, LedgerError};
+use byok_metering::{CountedCall, CreditLedger, Held, Hold, IdempotencyKey, LedgerError};
 use byok_net::Base;
 use byok_providers::{Plane, Route};
 use byok_vault::{Binding, ProviderSecret, Purpose};
@@ -20,6 +20,7 @@ use http::Method;
 use crate::directory::PlatformKey;
 use crate::error::CallError;
 use crate::gateway::{Gateway, Project};
+use crate::headers;
 use crate::outgoing::Outgoing;
 use crate::request::CallHead;
 
@@ -93,6 +94,7 @@ impl Gateway {
             estimate: expected,
             at: now,
             deadline: now.plus_millis(i64::try_from(DEADLINE.as_millis()).unwrap_or(i64::MAX)),
+            idempotency: self.idempotency(head, provider, outgoing),
         };
         let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
         let place = hold_unless_left(ledger, counters, hold, Limits::from(tier)).await?;
@@ -105,6 +107,24 @@ impl Gateway {
     /// Gives back what was set aside for a call that will leave no record.
     pub(crate) async fn give_back(&self, head: &CallHead) {
         release(&*self.ledger, &head.project, head.id, head.at).await;
+    }
+
+    /// What the caller tells repeats of the call by.
+    fn idempotency(
+        &self,
+        head: &CallHead,
+        provider: &ProviderId,
+        outgoing: &Outgoing,
+    ) -> Option<IdempotencyKey> {
+        let key = head.headers.get(headers::IDEMPOTENCY_KEY)?.as_bytes();
+        let Route { method, path, .. } = &head.route;
+        let query = head.query.as_deref().unwrap_or_default();
+        let route = [provider.as_str(), method.as_str(), path, query].join("\n");
+        let body = [route.as_bytes(), b"\n"].into_iter().chain(outgoing.lasting());
+        Some(IdempotencyKey {
+            key: self.hasher.mark("idempotency-key", [key]),
+            body: self.hasher.mark("call", body),
+        })
     }
 
     /// What the call is expected to cost, in credits.
@@ -190,6 +210,7 @@ async fn place(
     let held = match ledger.hold(hold).await.map_err(CallError::Ledger)? {
         Held::Amount(held) => held,
         Held::Empty => return Ok(None),
+        Held::Repeat(repeat) => return Err(CallError::Repeat(repeat)),
     };
     match Slot::take(counters, call, &limits, at).await {
         Ok((slot, remaining)) => Ok(Some(Place { held, slot, remaining })),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use byok_domain::limits::Reached;
 use byok_domain::{ErrorClass, ProviderId, routing};
-use byok_metering::{LedgerError, NotAdmitted};
+use byok_metering::{LedgerError, NotAdmitted, Repeat};
 use byok_net::SendError;
 use byok_vault::VaultError;
 use thiserror::Error;
@@ -43,6 +43,9 @@ pub enum CallError {
     /// Credits would pay, and whether the customer's plan allows that cannot be found out now.
     #[error("the limits of the customer's plan cannot be checked")]
     Uncounted,
+    /// Credits would pay, and it repeats a call that they pay for.
+    #[error("the call repeats another")]
+    Repeat(Repeat),
     /// Credits would pay, and cannot be set aside now.
     #[error(transparent)]
     Ledger(LedgerError),
@@ -131,6 +134,7 @@ impl CallError {
         match self {
             Self::NotPaid(not_paid) if not_paid.why == routing::Refusal::ByokNotInPlan => 403,
             Self::NotPaid(_) => 402,
+            Self::Repeat(_) => 409,
             Self::Limited(_) => 429,
             Self::BodyTooLarge => 413,
             Self::Payload(_) | Self::Path | Self::RequestBody => 400,

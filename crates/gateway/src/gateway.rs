@@ -60,7 +60,7 @@ pub struct GatewayConfig {
 pub struct Gateway {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) keyring: Arc<Keyring>,
-    hasher: Arc<TokenHasher>,
+    pub(crate) hasher: Arc<TokenHasher>,
     admin: Option<AdminToken>,
     pub(crate) upstream: Upstream,
     pub(crate) egress: EgressPolicy,

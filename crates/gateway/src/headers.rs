@@ -6,6 +6,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 /// Marks a call to an address that a customer chose, so that one that leads back here is known.
 pub(crate) const HOP: HeaderName = HeaderName::from_static("x-byo-hop");
 
+/// What a caller tells repeats of a call by.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// The headers of a call as they go to the provider: an allowlist, so that no credential, cookie,
 /// framing or forwarding header of the caller's ever does.
 pub(crate) fn upstream(provider: &dyn Provider, from: &HeaderMap) -> HeaderMap {
@@ -30,7 +33,7 @@ fn passes_up(name: &HeaderName) -> bool {
         || name == header::ACCEPT
         || name == header::USER_AGENT
         || name == header::RANGE
-        || name.as_str() == "idempotency-key"
+        || name == IDEMPOTENCY_KEY
         || name.as_str().starts_with("x-stainless-")
 }
 

@@ -143,6 +143,16 @@ impl Outgoing {
         }
     }
 
+    /// What is the same of it when it is sent again; nothing of an upload, whose parts are
+    /// separated by something else each time.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = &[u8]> {
+        let pieces = match &self.body {
+            OutgoingBody::Pieces(pieces) if self.learned.is_none() => pieces.as_slice(),
+            _ => &[],
+        };
+        pieces.iter().map(AsRef::as_ref)
+    }
+
     /// How much of an answer it asks for.
     pub(crate) fn asked(&self) -> AskedOutput {
         match &self.body {

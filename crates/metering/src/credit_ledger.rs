@@ -16,7 +16,9 @@ pub trait CreditLedger: Send + Sync + 'static {
     /// Sets credits aside for a call: as much as it may cost, or all there is. Once it returns
     /// [`Held::Amount`], that is durable, and nobody else counts on it.
     ///
-    /// Asked again for the same call, it answers the same.
+    /// Asked again for the same call, it answers the same. Asked for another call with the same
+    /// [idempotency key](Hold::idempotency), it holds nothing while the first one runs, and for a day
+    /// after that was charged.
     ///
     /// # Errors
     /// [`LedgerError`] when it is not known whether credits were set aside. Then the call must not
@@ -51,6 +53,17 @@ pub struct Hold {
     pub at: Timestamp,
     /// When the hold ends by itself: later than the call can.
     pub deadline: Timestamp,
+    /// What the call's maker tells repeats of it by, if it does.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// What a call's maker tells repeats of it by: keyed digests, which nothing can be read back from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// Of the key itself.
+    pub key: [u8; 32],
+    /// Of what is asked for.
+    pub body: [u8; 32],
 }
 
 /// What was set aside.
@@ -60,6 +73,31 @@ pub enum Held {
     Amount(Credits),
     /// Nothing: the customer has no credits available.
     Empty,
+    /// Nothing: the call repeats another.
+    Repeat(Repeat),
+}
+
+/// The earlier call with an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is not known yet what came of it.
+    Running(RequestId),
+    /// It was answered and charged.
+    Charged(RequestId),
+    /// It asked for something else.
+    Other(RequestId),
+}
+
+impl Repeat {
+    /// What `second` is to `first`, which has the same key and runs.
+    pub fn of(second: &Hold, first: &Hold) -> Self {
+        let body = |hold: &Hold| hold.idempotency.as_ref().map(|key| key.body);
+        if body(second) == body(first) {
+            Self::Running(first.request)
+        } else {
+            Self::Other(first.request)
+        }
+    }
 }
 
 /// Why the ledger does not answer.

@@ -25,7 +25,7 @@ pub mod tap;
 pub mod usage_log;
 pub mod writer;
 
-pub use credit_ledger::{CreditLedger, Held, Hold, LedgerError};
+pub use credit_ledger::{CreditLedger, Held, Hold, IdempotencyKey, LedgerError, Repeat};
 pub use journal::{Durability, Journal, JournalError, JournalFull, JournalId, Receipt};
 pub use lanes::{Lanes, Writers};
 pub use limit_counters::{CountedCall, LimitCounters, MemoryCounters, NotAdmitted};

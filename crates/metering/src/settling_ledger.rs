@@ -1,4 +1,4 @@
-//! A ledger of credits that looks twice before it says that nothing is left.
+//! A ledger of credits that looks twice before it says that nothing is left, or that a call runs.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use byok_domain::{ProjectId, RequestId, Timestamp};
 
-use crate::{CreditLedger, Held, Hold, LedgerError, Writers};
+use crate::{CreditLedger, Held, Hold, LedgerError, Repeat, Writers};
 
 /// How long a call with nothing left to pay with waits for the ones before it to be settled.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// What is held for a call is given back when its record is applied, some 100 ms after its caller
 /// has seen the end of the answer. Whoever calls again at once, with few credits, would find them
-/// all set aside for the call before.
+/// all set aside for the call before; and who repeats a call that failed, that it still runs.
 pub struct SettlingLedger<L> {
     ledger: L,
     writers: OnceLock<Weak<Writers>>,
@@ -38,7 +38,7 @@ impl<L: CreditLedger> CreditLedger for SettlingLedger<L> {
     async fn hold(&self, hold: Hold) -> Result<Held, LedgerError> {
         let held = self.ledger.hold(hold.clone()).await?;
         match self.writers.get().and_then(Weak::upgrade) {
-            Some(writers) if held == Held::Empty => {
+            Some(writers) if matches!(held, Held::Empty | Held::Repeat(Repeat::Running(_))) => {
                 writers.caught_up(PATIENCE).await;
                 self.ledger.hold(hold).await
             }
@@ -116,6 +116,7 @@ mod tests {
             estimate: Credits::new(5),
             at: one.at,
             deadline: one.at.plus_millis(1),
+            idempotency: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod entry;
 mod grant;
 mod holds;
 mod ledger;
+mod repeats;
 mod settle;
 mod verify;
 

@@ -42,6 +42,17 @@ pub(crate) async fn query_rows<R>(
     Ok(answers)
 }
 
+/// `rows` in pieces of a few fixed sizes: statements of as many values are found prepared.
+pub(crate) fn pieces<R>(rows: &[R]) -> impl Iterator<Item = &[R]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rest.len())?;
+        let (piece, more) = rest.split_at(size);
+        rest = more;
+        Some(piece)
+    })
+}
+
 fn statements<R>(
     connection: &impl ConnectionTrait,
     head: &str,
@@ -52,21 +63,18 @@ fn statements<R>(
 ) -> Vec<Statement> {
     let numbered = connection.get_database_backend() == DbBackend::Postgres;
     let mut statements = Vec::new();
-    let mut rest = rows;
-    for size in SIZES {
-        if rest.len() < size {
-            continue;
+    let mut sql = (0, String::new());
+    for piece in pieces(rows) {
+        let size = piece.len();
+        if sql.0 != size {
+            sql = (size, statement(head, columns, tail, size, numbered));
         }
-        let sql = statement(head, columns, tail, size, numbered);
-        while let Some((rows, more)) = rest.split_at_checked(size) {
-            rest = more;
-            let mut values = Vec::with_capacity(size * columns);
-            for row in rows {
-                fill(row, &mut values);
-            }
-            debug_assert_eq!(values.len(), size * columns, "a value for each column");
-            statements.push(Statement::from_sql_and_values(BACKEND, sql.as_str(), values));
+        let mut values = Vec::with_capacity(size * columns);
+        for row in piece {
+            fill(row, &mut values);
         }
+        debug_assert_eq!(values.len(), size * columns, "a value for each column");
+        statements.push(Statement::from_sql_and_values(BACKEND, sql.1.as_str(), values));
     }
     statements
 }

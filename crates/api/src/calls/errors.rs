@@ -21,6 +21,7 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
         CallError::Limited(reached) => return payment::limited(reached),
         CallError::Uncounted => return payment::uncounted(),
         CallError::Unpriced(model) => return payment::unpriced(model.as_deref()),
+        CallError::Repeat(repeat) => return payment::repeat(*repeat),
         CallError::Ledger(_) => (
             Code::Unavailable,
             "Credits cannot be set aside at the moment; try again shortly.".to_owned(),

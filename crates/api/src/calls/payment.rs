@@ -4,6 +4,7 @@ use byok_domain::limits::{Limit, Reached};
 use byok_domain::routing::Refusal;
 use byok_domain::{ErrorClass, ProviderId};
 use byok_gateway::NotPaid;
+use byok_metering::Repeat;
 use serde_json::json;
 
 use crate::error::{ApiError, Code};
@@ -100,6 +101,34 @@ pub(super) fn limited(reached: &Reached) -> ApiError {
         .retry_after(*retry_after_s)
         .with_data(json!({ "limit": limit.as_str() }))
         .with_headers(remaining.headers())
+}
+
+/// The call repeats another, which credits pay for once.
+pub(super) fn repeat(repeat: Repeat) -> ApiError {
+    let (first, state, message) = match repeat {
+        Repeat::Running(first) => (
+            first,
+            "running",
+            "A call with this Idempotency-Key is under way; wait for its answer, or send a new key \
+             to make another."
+                .to_owned(),
+        ),
+        Repeat::Charged(first) => (
+            first,
+            "charged",
+            format!(
+                "The call with this Idempotency-Key was answered and charged, as \
+                 GET /logs/{first} tells; send a new key to make another."
+            ),
+        ),
+        Repeat::Other(first) => (
+            first,
+            "other",
+            "This Idempotency-Key was sent with another request; send a new one.".to_owned(),
+        ),
+    };
+    ApiError::new(Code::Conflict, message)
+        .with_data(json!({ "repeats": first.to_string(), "state": state }))
 }
 
 /// What the call costs is not known.

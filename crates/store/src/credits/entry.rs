@@ -14,6 +14,7 @@ pub(super) const TABLE: &str = "credit_entries";
 const HEAD: &str = "INSERT INTO credit_entries (project_id, ref_id, kind, amount, shortfall, \
     balance_after, held_after, request_id, reason, idempotency_key, body_hash, created_at) VALUES";
 const COLUMNS: usize = 12;
+const TAIL: &str = " ON CONFLICT (project_id, idempotency_key, ref_id) DO NOTHING";
 
 /// One entry of a customer's ledger, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +84,15 @@ pub(super) fn call_key(kind: EntryKind, request: RequestId) -> String {
     format!("{}:{request}", kind.as_str())
 }
 
-/// Appends entries. One whose key its customer has an entry of already is refused by the database.
+/// Appends entries.
+///
+/// # Errors
+/// [`StoreError::Taken`] when a customer has an entry of the same key already.
 pub(super) async fn append(
     connection: &impl ConnectionTrait,
     entries: &[NewEntry],
 ) -> Result<(), StoreError> {
-    execute_rows(connection, HEAD, COLUMNS, "", entries, |entry, values| {
+    let appended = execute_rows(connection, HEAD, COLUMNS, TAIL, entries, |entry, values| {
         values.extend([
             entry.project.as_str().into(),
             entry.ref_id.as_str().into(),
@@ -103,9 +107,9 @@ pub(super) async fn append(
             entry.body_hash.as_deref().into(),
             entry.at.as_millis().into(),
         ]);
-    })
-    .await?;
-    Ok(())
+    });
+    let all = appended.await? == entries.len() as u64;
+    if all { Ok(()) } else { Err(StoreError::Taken("entry of the ledger")) }
 }
 
 /// A number of credits as a column; no account holds one that does not fit.

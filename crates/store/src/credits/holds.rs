@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 
 use byok_domain::credits::{EntryKind, hold};
 use byok_domain::{Credits, ProjectId, RefId, RequestId, Timestamp};
-use byok_metering::{Held, Hold};
+use byok_metering::{Held, Hold, Repeat};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::account::{Sums, change, lock};
 use super::entered;
 use super::entry::{NewEntry, append, call_key, request, signed};
+use super::repeats;
 use crate::column::{count, ref_id};
 use crate::entity::credit_holds::{Column, Entity, Model};
-use crate::rows::execute_rows;
+use crate::rows::{execute_rows, pieces};
 use crate::{Store, StoreError};
 
 const TABLE: &str = "credit_holds";
 const HEAD: &str =
     "INSERT INTO credit_holds (project_id, request_id, ref_id, amount, deadline) VALUES";
+const TAIL: &str = " ON CONFLICT (project_id, request_id) DO NOTHING";
 
 /// Holds that are looked up at a time.
 const LOOK_UP: usize = 256;
@@ -25,24 +27,35 @@ const LOOK_UP: usize = 256;
 /// Holds that are released in one transaction of the sweep.
 const SWEEP: u64 = 500;
 
-/// Sets credits aside for calls, in their order, and answers each.
+/// Sets credits aside for calls, in their order, and answers each. `known` are those of them that
+/// credits are held for already.
+///
+/// # Errors
+/// [`StoreError::Taken`] when there are more of those.
 pub(super) async fn hold_all(
     connection: &impl ConnectionTrait,
     holds: &[&Hold],
+    known: &Known<'_>,
 ) -> Result<Vec<Held>, StoreError> {
-    let known = already_held(connection, holds).await?;
     let mut answers = vec![Held::Empty; holds.len()];
     let mut accounts: BTreeMap<(&ProjectId, &RefId), Vec<usize>> = BTreeMap::new();
-    let mut asked = HashMap::new();
+    let mut first = HashMap::new();
+    let mut repeats = Vec::new();
     for (at, hold) in holds.iter().enumerate() {
-        match known.get(&(&hold.project, hold.request)) {
-            Some(amount) => answers[at] = Held::Amount(*amount),
-            // Twice in one batch: the second gets the answer of the first.
-            None if asked.contains_key(&(&hold.project, hold.request)) => {}
-            None => {
-                asked.insert((&hold.project, hold.request), at);
-                accounts.entry((&hold.project, &hold.ref_id)).or_default().push(at);
-            }
+        if let Some(amount) = known.get(&(&hold.project, hold.request)) {
+            answers[at] = Held::Amount(*amount);
+            continue;
+        }
+        // Of those in one batch that are the same, or have the same key, the first is the call.
+        let names = names(hold);
+        if let Some(first) = names.clone().find_map(|name| first.get(&name).copied()) {
+            repeats.push((at, first));
+            continue;
+        }
+        first.extend(names.map(|name| (name, at)));
+        match repeats::earlier(connection, hold).await? {
+            Some(earlier) => answers[at] = Held::Repeat(earlier),
+            None => accounts.entry((&hold.project, &hold.ref_id)).or_default().push(at),
         }
     }
     let mut made = Vec::new();
@@ -64,12 +77,25 @@ pub(super) async fn hold_all(
         changes.push(Sums { project, ref_id, balance: 0, held });
     }
     change(connection, &changes).await?;
-    for (at, hold) in holds.iter().enumerate() {
-        if let Some(first) = asked.get(&(&hold.project, hold.request)) {
-            answers[at] = answers[*first];
+    // What is asked for again may itself hold the last credits.
+    let is_refused = |(at, _): &(usize, &&Hold)| answers[*at] == Held::Empty;
+    let refused: Vec<_> = holds.iter().enumerate().filter(is_refused).collect();
+    let asked: Vec<_> = refused.iter().map(|(_, hold)| **hold).collect();
+    let held = already_held(connection, &asked).await?;
+    for (at, hold) in refused {
+        if let Some(amount) = held.get(&(&hold.project, hold.request)) {
+            answers[at] = Held::Amount(*amount);
         }
     }
-    execute_rows(connection, HEAD, 5, "", &made, |(hold, amount), values| {
+    for (at, first) in repeats {
+        answers[at] = match answers[first] {
+            Held::Amount(_) if holds[at].request != holds[first].request => {
+                Held::Repeat(Repeat::of(holds[at], holds[first]))
+            }
+            other => other,
+        };
+    }
+    let inserted = execute_rows(connection, HEAD, 5, TAIL, &made, |(hold, amount), values| {
         values.extend([
             hold.project.as_str().into(),
             hold.request.as_bytes().to_vec().into(),
@@ -77,21 +103,40 @@ pub(super) async fn hold_all(
             signed(*amount).into(),
             hold.deadline.as_millis().into(),
         ]);
-    })
-    .await?;
+    });
+    if inserted.await? != made.len() as u64 {
+        return Err(StoreError::Taken("hold"));
+    }
     let entry = |(hold, amount): &(&Hold, Credits)| {
         let Hold { project, ref_id, request, at, .. } = hold;
         NewEntry::of_call(project, ref_id, EntryKind::Hold, -signed(*amount), *request, *at)
     };
     append(connection, &made.iter().map(entry).collect::<Vec<_>>()).await?;
+    repeats::note(connection, made.iter().map(|(hold, _)| *hold)).await?;
     Ok(answers)
 }
 
+/// What a call is known by among others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Name<'h> {
+    Request(&'h ProjectId, RequestId),
+    Idempotency(&'h ProjectId, &'h RefId, [u8; 32]),
+}
+
+fn names(hold: &Hold) -> impl Iterator<Item = Name<'_>> + Clone {
+    let Hold { project, ref_id, request, idempotency, .. } = hold;
+    let key = idempotency.as_ref().map(|key| Name::Idempotency(project, ref_id, key.key));
+    [Some(Name::Request(project, *request)), key].into_iter().flatten()
+}
+
+/// Calls that credits are held for, or were, and how many.
+pub(super) type Known<'h> = HashMap<(&'h ProjectId, RequestId), Credits>;
+
 /// What was held before, by an earlier asking for the same calls.
-async fn already_held<'h>(
+pub(super) async fn already_held<'h>(
     connection: &impl ConnectionTrait,
     holds: &[&'h Hold],
-) -> Result<HashMap<(&'h ProjectId, RequestId), Credits>, StoreError> {
+) -> Result<Known<'h>, StoreError> {
     let mut projects: BTreeMap<&ProjectId, Vec<RequestId>> = BTreeMap::new();
     for hold in holds {
         projects.entry(&hold.project).or_default().push(hold.request);
@@ -131,7 +176,7 @@ pub(super) async fn take(
     requests: &[RequestId],
 ) -> Result<Vec<Released>, StoreError> {
     let mut taken = Vec::new();
-    for requests in requests.chunks(LOOK_UP) {
+    for requests in pieces(requests) {
         let rows: Vec<Model> = Entity::delete_many()
             .filter(Column::ProjectId.eq(project.as_str()))
             .filter(Column::RequestId.is_in(requests.iter().map(|id| id.as_bytes().to_vec())))

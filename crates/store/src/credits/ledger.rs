@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use super::holds::{hold_all, release};
+use super::holds::{Known, already_held, hold_all, release};
+use super::repeats;
 use crate::{Store, StoreError};
 
 /// What goes into one commit. A disk syncs some hundred times a second: one call a commit would
@@ -106,11 +107,16 @@ async fn work(
                 }
                 serve(&store, batch, &now).await;
             }
-            _ = sweep.tick() => match store.release_overdue(now()).await {
-                Ok(0) => {}
-                Ok(holds) => tracing::warn!(holds, "credits were held past their deadline; given back"),
-                Err(error) => tracing::error!(%error, "overdue holds of credits cannot be released"),
-            },
+            _ = sweep.tick() => {
+                match store.release_overdue(now()).await {
+                    Ok(0) => {}
+                    Ok(holds) => tracing::warn!(holds, "credits were held past their deadline; given back"),
+                    Err(error) => tracing::error!(%error, "overdue holds of credits cannot be released"),
+                }
+                if let Err(error) = repeats::prune(store.database().writer(), now()).await {
+                    tracing::warn!(%error, "idempotency keys that have expired cannot be removed");
+                }
+            }
         }
     }
 }
@@ -121,7 +127,12 @@ async fn serve(store: &Store, mut batch: Vec<Asked>, now: &(impl Fn() -> Timesta
     if batch.is_empty() {
         return;
     }
-    let done = commit(store, &batch).await.map_err(Arc::new);
+    let done = match commit(store, &batch, false).await {
+        // Some are asked for again: seldom enough that it is not looked for each time.
+        Err(StoreError::Taken(_)) => commit(store, &batch, true).await,
+        done => done,
+    };
+    let done = done.map_err(Arc::new);
     let mut answers = match &done {
         Ok(answers) => answers.iter(),
         Err(_) => [].iter(),
@@ -152,8 +163,12 @@ async fn serve(store: &Store, mut batch: Vec<Asked>, now: &(impl Fn() -> Timesta
     }
 }
 
-/// Everything of a batch in one transaction; the answers to its holds, in their order.
-async fn commit(store: &Store, batch: &[Asked]) -> Result<Vec<Held>, StoreError> {
+/// Everything of a batch in one transaction; the answers to its holds, in their order. With `again`
+/// it is looked for which were made before.
+///
+/// # Errors
+/// [`StoreError::Taken`] when some were and that was not looked for.
+async fn commit(store: &Store, batch: &[Asked], again: bool) -> Result<Vec<Held>, StoreError> {
     let transaction = store.database().begin().await?;
     for asked in batch {
         if let Asked::Release(Release { project, request, at }, _) = asked {
@@ -167,7 +182,11 @@ async fn commit(store: &Store, batch: &[Asked]) -> Result<Vec<Held>, StoreError>
             Asked::Release(..) => None,
         })
         .collect();
-    let answers = hold_all(&transaction, &holds).await?;
+    let known = match again {
+        true => already_held(&transaction, &holds).await?,
+        false => Known::new(),
+    };
+    let answers = hold_all(&transaction, &holds, &known).await?;
     transaction.commit().await?;
     Ok(answers)
 }

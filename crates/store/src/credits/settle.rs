@@ -80,7 +80,9 @@ async fn of_project(
         .into_iter()
         .map(|released| (released.request, released))
         .collect();
-    let charged_before = already_charged(connection, project, &ids).await?;
+    // A call is charged in the transaction that takes its hold away: one that had it is not yet.
+    let without: Vec<_> = ids.into_iter().filter(|id| !held.contains_key(id)).collect();
+    let charged_before = already_charged(connection, project, &without).await?;
     let mut accounts: BTreeMap<&RefId, Work<'_>> = BTreeMap::new();
     for call in calls {
         // The hold knows the account best: its customer may have been erased in the meantime.

@@ -20,13 +20,14 @@ pub struct Erased {
 }
 
 /// The tables that tell of what a customer used, and whose.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 7] = [
     "calls",
     "usage_hourly",
     "provider_objects",
     "credit_accounts",
     "credit_entries",
     "credit_holds",
+    "idempotency_keys",
 ];
 
 impl Store {

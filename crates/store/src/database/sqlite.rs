@@ -76,6 +76,8 @@ async fn connect(
                 .busy_timeout(BUSY_TIMEOUT)
                 .foreign_keys(true)
                 .pragma("cache_size", CACHE)
+                // What a statement over many rows would need to be undone is otherwise a file.
+                .pragma("temp_store", "MEMORY")
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         });
     sea_orm::Database::connect(options).await

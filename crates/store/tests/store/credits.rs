@@ -3,7 +3,7 @@
 use byok_domain::audit::Action;
 use byok_domain::credits::{Balance, EntryKind};
 use byok_domain::{Aftermath, CallRecord, Credits, KeySource, ProjectId, RequestId};
-use byok_metering::{CreditLedger, Held, Hold, UsageLog};
+use byok_metering::{CreditLedger, Held, Hold, IdempotencyKey, Repeat, UsageLog};
 use byok_store::{AuditFilter, Grant, Granted, Ledger, StoreError};
 use tokio::runtime::Handle;
 
@@ -16,6 +16,9 @@ on_each_database!(
     a_hundred_calls_that_race_for_the_last_credit_are_one_call,
     a_call_is_held_for_charged_and_the_rest_given_back,
     a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit,
+    a_call_that_is_made_again_with_its_idempotency_key_is_charged_once,
+    a_hundred_calls_with_one_idempotency_key_are_one_call,
+    a_call_that_was_not_charged_may_be_made_again,
     what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down,
     a_record_that_comes_again_charges_nothing_more,
     many_calls_of_many_customers_settle_in_one_batch,
@@ -47,6 +50,7 @@ fn hold(project: &ProjectId, customer: &str, estimate: u64) -> Hold {
         estimate: credits(estimate),
         at: at(1),
         deadline: at(600_000),
+        idempotency: None,
     }
 }
 
@@ -152,7 +156,7 @@ async fn a_hundred_calls_that_race_for_the_last_credit_are_one_call() {
             .into_iter()
             .filter_map(|held| match held {
                 Held::Amount(amount) => Some(amount.get()),
-                Held::Empty => None,
+                Held::Empty | Held::Repeat(_) => None,
             })
             .collect();
         assert_eq!(held.iter().sum::<u64>(), last, "round {round}: {held:?}");
@@ -174,6 +178,13 @@ async fn a_call_is_held_for_charged_and_the_rest_given_back() {
     assert_eq!(ledger.hold(two.clone()).await.unwrap(), Held::Amount(credits(70)), "all there is");
     assert_eq!(ledger.hold(hold(&project, "c", 1)).await.unwrap(), Held::Empty);
     assert_eq!(ledger.hold(one.clone()).await.unwrap(), Held::Amount(credits(30)), "asked again");
+    assert_eq!(rig.has(&project, "c").await, (100, 100));
+    rig.give(&project, "twice", 100).await;
+    let twice = hold(&project, "twice", 30);
+    let both = tokio::join!(ledger.hold(twice.clone()), ledger.hold(twice.clone()));
+    assert_eq!(both.0.unwrap(), both.1.unwrap());
+    assert_eq!(ledger.hold(twice).await.unwrap(), Held::Amount(credits(30)), "some are left");
+    assert_eq!(rig.has(&project, "twice").await, (100, 30));
     assert_eq!(ledger.hold(hold(&project, "nobody", 1)).await.unwrap(), Held::Empty);
     assert_eq!(rig.has(&project, "c").await, (100, 100));
     let applied = rig.apply(&[paid(&project, "c", one.request, 12)]).await;
@@ -201,6 +212,92 @@ async fn a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit() {
     rig.give(&project, "rich", 5).await;
     let held = ledger.hold(hold(&project, "rich", 0)).await.unwrap();
     assert_eq!(held, Held::Amount(credits(1)));
+}
+
+/// A call that its maker tells from others by `key`; `body` is what it asks for.
+fn named(project: &ProjectId, customer: &str, key: u8, body: u8) -> Hold {
+    let idempotency = Some(IdempotencyKey { key: [key; 32], body: [body; 32] });
+    Hold { idempotency, ..hold(project, customer, 10) }
+}
+
+async fn a_call_that_is_made_again_with_its_idempotency_key_is_charged_once() {
+    let rig = Rig::new().await;
+    let (project, elsewhere) = (rig.project(1).await, rig.project(2).await);
+    let ledger = ledger(&rig);
+    let ask = |hold: Hold| {
+        let ledger = &ledger;
+        async move { ledger.hold(hold).await.unwrap() }
+    };
+    for (project, customer) in [(&project, "c"), (&project, "d"), (&elsewhere, "c")] {
+        rig.give(project, customer, 100).await;
+    }
+    let first = named(&project, "c", 1, 1);
+    assert_eq!(ask(first.clone()).await, Held::Amount(credits(10)));
+    let running = Held::Repeat(Repeat::Running(first.request));
+    assert_eq!(ask(named(&project, "c", 1, 1)).await, running);
+    let other = Held::Repeat(Repeat::Other(first.request));
+    assert_eq!(ask(named(&project, "c", 1, 2)).await, other);
+    for else_whose in
+        [named(&project, "c", 2, 1), named(&project, "d", 1, 1), named(&elsewhere, "c", 1, 1)]
+    {
+        assert_eq!(ask(else_whose).await, Held::Amount(credits(10)));
+    }
+    assert_eq!(rig.has(&project, "c").await, (100, 20));
+    rig.apply(&[paid(&project, "c", first.request, 7)]).await;
+    let charged = Held::Repeat(Repeat::Charged(first.request));
+    assert_eq!(ask(named(&project, "c", 1, 1)).await, charged);
+    assert_eq!(ask(named(&project, "c", 1, 2)).await, other);
+    assert_eq!(rig.has(&project, "c").await, (93, 10));
+    let day = 24 * 60 * 60 * 1000;
+    let later = |at_ms| Hold { at: at(at_ms), ..named(&project, "c", 1, 1) };
+    assert_eq!(ask(later(day)).await, charged, "for a day");
+    assert_eq!(ask(later(day + 1)).await, Held::Amount(credits(10)));
+    rig.assert_books_balance().await;
+}
+
+async fn a_hundred_calls_with_one_idempotency_key_are_one_call() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    // Of two servers: they meet in the database.
+    let ledgers = [ledger(&rig), ledger(&rig)];
+    rig.give(&project, "c", 100_000).await;
+    let mut racing = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let (ledger, hold) = (ledgers[n % 2].clone(), named(&project, "c", 1, 1));
+        racing.spawn(async move { (hold.request, ledger.hold(hold).await.unwrap()) });
+    }
+    let answers = racing.join_all().await;
+    let is_held = |held: &Held| matches!(held, Held::Amount(_));
+    let (made, repeats): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(_, held)| is_held(held));
+    let [(first, _)] = made[..] else { panic!("{made:?}") };
+    let running = Held::Repeat(Repeat::Running(first));
+    assert_eq!(repeats.iter().filter(|(_, held)| *held == running).count(), 99, "{repeats:?}");
+    assert_eq!(rig.has(&project, "c").await, (100_000, 10));
+}
+
+async fn a_call_that_was_not_charged_may_be_made_again() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    let ledger = ledger(&rig);
+    let (poor, never_sent, failed, last) = (
+        named(&project, "c", 1, 1),
+        named(&project, "c", 1, 1),
+        named(&project, "c", 1, 1),
+        named(&project, "c", 1, 1),
+    );
+    assert_eq!(ledger.hold(poor).await.unwrap(), Held::Empty);
+    rig.give(&project, "c", 100).await;
+    assert_eq!(ledger.hold(never_sent.clone()).await.unwrap(), Held::Amount(credits(10)));
+    ledger.release(&project, never_sent.request, at(2)).await.unwrap();
+    assert_eq!(ledger.hold(failed.clone()).await.unwrap(), Held::Amount(credits(10)));
+    let record = paid(&project, "c", failed.request, 0);
+    let aftermath = Aftermath { credits: None, ..record.aftermath.clone() };
+    rig.apply(&[CallRecord { aftermath, ..record }]).await;
+    assert_eq!(ledger.hold(last.clone()).await.unwrap(), Held::Amount(credits(10)));
+    assert_eq!(ledger.hold(last).await.unwrap(), Held::Amount(credits(10)), "the same call");
+    assert_eq!(rig.has(&project, "c").await, (100, 10));
+    rig.assert_books_balance().await;
 }
 
 async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {

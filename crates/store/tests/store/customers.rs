@@ -169,6 +169,7 @@ async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_cre
         estimate: Credits::new(20),
         at: at(5),
         deadline: at(1_000),
+        idempotency: None,
     };
     ledger.hold(hold).await.unwrap();
     let tombstone = ref_id("erased_2");

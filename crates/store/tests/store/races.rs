@@ -54,6 +54,7 @@ async fn a_hundred_calls_at_three_instances_race_for_the_last_credit_on_postgres
                     estimate: Credits::new(1 + n as u64 % 5),
                     at: at(1),
                     deadline: at(600_000),
+                    idempotency: None,
                 };
                 let ledger = ledgers[n % 3].clone();
                 racing.spawn(async move { (ledger.hold(hold.clone()).await.unwrap(), hold) });
@@ -64,7 +65,7 @@ async fn a_hundred_calls_at_three_instances_race_for_the_last_credit_on_postgres
                 .into_iter()
                 .filter_map(|(held, hold)| match held {
                     Held::Amount(amount) => Some((hold, amount)),
-                    Held::Empty => None,
+                    Held::Empty | Held::Repeat(_) => None,
                 })
                 .collect();
             let sum: u64 = held.iter().map(|(_, amount)| amount.get()).sum();

@@ -29,6 +29,12 @@ impl Rig {
         self.sent(Request::post(path).header("x-byo-ref-id", ref_id), payload).await
     }
 
+    /// As [`dropped_in`](Self::dropped_in), to OpenAI's chat, with a key to tell repeats of it by.
+    pub(crate) async fn repeatable(&self, key: &str, ref_id: &str, payload: &Value) -> Reply {
+        let request = Request::post("/v1/chat/completions").header("idempotency-key", key);
+        self.sent(request.header("x-byo-ref-id", ref_id), payload).await
+    }
+
     /// A call on `/v1` to another provider's OpenAI-compatible endpoint.
     pub(crate) async fn compatible(&self, provider: &str, path: &str, payload: &Value) -> Reply {
         let request = Request::post(format!("/v1/{path}")).header("x-byo-provider", provider);
