@@ -29,7 +29,7 @@ const GRANT: u64 = 1_000_000_000;
 const PRICE: u64 = 1;
 
 /// As many calls on credits may be under way: each waits for a commit that it shares.
-const WORKERS: u32 = 128;
+const WORKERS: u32 = 256;
 
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     let (_stand_in, address) = lab.stand_in(1)?;
