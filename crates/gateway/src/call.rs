@@ -1,5 +1,6 @@
 //! The story of one call.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use http_body::Body;
 
 use crate::answer::Answer;
 use crate::answering::close;
+use crate::directory::ObjectOwner;
 use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
 use crate::headers;
 use crate::judging::{Failed, Opened};
-use crate::named_objects::Named;
+use crate::named_objects::{Named, RESPONSE, is_gone_on_from};
 use crate::outgoing::Outgoing;
 use crate::payers::{Payer, Payers};
 use crate::request::{Call, CallBody, CallHead};
@@ -175,13 +177,19 @@ impl Gateway {
         call: &mut OpenCall,
         owned: bool,
     ) -> Box<dyn AnswerReader> {
+        let on_credits =
+            call.record_mut().is_some_and(|record| record.source == KeySource::Credits);
+        let mut route = Cow::Borrowed(&head.route);
+        if on_credits && route.operation.name == "responses" {
+            route.to_mut().makes = Some(RESPONSE);
+        }
         // Some compress although they are told not to: then nothing can be read.
         let reader: Box<dyn AnswerReader> = if headers::is_coded(&opened.headers) {
             Box::new(Unread)
         } else {
-            head.provider.reader_beside(&head.route, opened.media, &opened.headers)
+            head.provider.reader_beside(&route, opened.media, &opened.headers)
         };
-        match (Named::in_answer(&head.route, owned), call.record_mut()) {
+        match (Named::in_answer(&route, owned), call.record_mut()) {
             (Some(named), Some(record)) => self.made.noting(reader, record, named),
             _ => reader,
         }
@@ -207,20 +215,18 @@ impl Gateway {
         let route = &head.route;
         let touched = route.object.is_some()
             || route.makes.is_some()
-            || !named.is_empty()
+            || !named.iter().all(is_gone_on_from)
             || head.continues.is_some();
         let mut stored = Stored { touched, made_with: None, owned: false };
         for object in route.object.iter().chain(named) {
-            let ObjectRef { kind, id } = object;
-            let owner = match self.made.owner(&head.project, provider, object) {
-                Some(owner) => Some(owner),
-                None => self.directory.object_owner(&head.project, provider, kind, id).await?,
-            };
+            if is_gone_on_from(object) {
+                continue;
+            }
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
-            let Some(owner) = owner else { continue };
+            let Some(owner) = self.owner(head, provider, object).await? else { continue };
             if owner.ref_id != head.ref_id {
-                return Err(CallError::NoObject(kind));
+                return Err(CallError::NoObject(object.kind));
             }
             let made_with = keys.iter().find(|key| Some(&key.stored.id) == owner.key.as_ref());
             stored.made_with = made_with.or(stored.made_with);
@@ -232,6 +238,45 @@ impl Gateway {
             stored.made_with = Some(key);
         }
         Ok(stored)
+    }
+}
+
+impl Gateway {
+    /// Whose an object is, if it was made through here.
+    async fn owner(
+        &self,
+        head: &CallHead,
+        provider: &ProviderId,
+        object: &ObjectRef,
+    ) -> Result<Option<ObjectOwner>, CallError> {
+        let ObjectRef { kind, id } = object;
+        match self.made.owner(&head.project, provider, object) {
+            Some(owner) => Ok(Some(owner)),
+            None => Ok(self.directory.object_owner(&head.project, provider, kind, id).await?),
+        }
+    }
+
+    /// Refuses what goes on from an answer that the platform's account did not give this customer:
+    /// the account keeps those of all customers.
+    ///
+    /// # Errors
+    /// [`CallError::NoObject`], or when whose it is cannot be looked up.
+    pub(crate) async fn require_own(
+        &self,
+        head: &CallHead,
+        provider: &ProviderId,
+        named: &[ObjectRef],
+    ) -> Result<(), CallError> {
+        for object in named {
+            if !is_gone_on_from(object) {
+                continue;
+            }
+            match self.owner(head, provider, object).await? {
+                Some(owner) if owner.ref_id == head.ref_id && owner.key.is_none() => {}
+                _ => return Err(CallError::NoObject(object.kind)),
+            }
+        }
+        Ok(())
     }
 }
 

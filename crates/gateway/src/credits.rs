@@ -84,6 +84,7 @@ impl Gateway {
         let base = self.base(head.provider, &head.project, &key.config, Plane::Runtime);
         let base = base.ok_or(CallError::Blocked)?;
         outgoing.take_in().await?;
+        self.require_own(head, provider, &outgoing.objects).await?;
         let expected = self.expected(&head.route, project, provider, outgoing, at)?;
         // Not the time that the call came in at: its body may have taken long.
         let now = self.ambient.now();
@@ -138,6 +139,10 @@ impl Gateway {
     ) -> Result<Credits, CallError> {
         if is_free(route) {
             return Ok(Credits::ZERO);
+        }
+        // What is not known of an operation is what it costs, and what of others it shows.
+        if !route.known {
+            return Err(CallError::Unpriced(None));
         }
         let unpriced = || CallError::Unpriced(outgoing.model.clone());
         let model = outgoing.model.as_deref().ok_or_else(unpriced)?;

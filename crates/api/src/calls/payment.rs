@@ -138,9 +138,11 @@ pub(super) fn unpriced(model: Option<&str>) -> ApiError {
             "The model {model} has no price, so credits cannot pay for it; set one with \
              PATCH /pricing, or connect a key of the customer's own."
         ),
-        None => "Credits pay for calls to a model with a price, and this call names none; use a \
-                 key of the customer's own."
-            .to_owned(),
+        None => {
+            "What this call costs is not known, so credits cannot pay for it; use a key of the \
+                 customer's own."
+                .to_owned()
+        }
     };
     ApiError::new(Code::UnpricedModel, message)
 }

@@ -45,15 +45,18 @@ impl Rig {
         };
         self.store.set_platform_key(&project, key, seal, &by).await.expect("stored");
         if credits > 0 {
-            let grant = Grant {
-                amount: Credits::new(credits),
-                reason: None,
-                idempotency_key: "once".to_owned(),
-            };
-            let ref_id = RefId::parse("c1").expect("a refId");
-            self.store.grant_credits(&project, &ref_id, &grant, &by).await.expect("granted");
+            self.give("c1", credits).await;
         }
         self.gateway.forget_all();
+    }
+
+    async fn give(&self, customer: &str, credits: u64) {
+        let project = ProjectId::new(self.a.id.as_str());
+        let by = By::new(Actor::system("test"), self.clock.now());
+        let idempotency_key = "once".to_owned();
+        let grant = Grant { amount: Credits::new(credits), reason: None, idempotency_key };
+        let ref_id = RefId::parse(customer).expect("a refId");
+        self.store.grant_credits(&project, &ref_id, &grant, &by).await.expect("granted");
     }
 
     async fn mode(&self, mode: Mode) {
@@ -202,6 +205,82 @@ async fn of_a_hundred_calls_with_one_idempotency_key_one_is_made_and_charged() {
     assert_eq!((own.status, own.header("x-byo-key-source")), (200, Some("byok")), "{}", own.text);
     let seen = rig.provider.take_requests();
     assert_eq!(seen[0].header("idempotency-key"), Some("order-7"));
+}
+
+#[tokio::test]
+async fn on_credits_a_customer_goes_on_from_its_own_responses_alone() {
+    use byok_testkit::fake_provider::Answer;
+
+    let rig = Rig::start().await;
+    rig.sell(1_000_000).await;
+    rig.give("c2", 1_000_000).await;
+    rig.provider.accept_only([PLATFORM]);
+    let response = |id: &str| {
+        json!({
+            "id": id, "object": "response", "model": "gpt-4o-mini", "status": "completed",
+            "output": [], "usage": {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8},
+        })
+    };
+    rig.provider.answer_with("", move |seen| {
+        let asked = seen.json();
+        let id = asked["metadata"]["id"].as_str().unwrap_or("resp_later");
+        if asked["stream"] != true {
+            return Answer::json(200, &response(id));
+        }
+        Answer::events(["created", "completed"].map(|kind| {
+            let event = json!({"type": format!("response.{kind}"), "response": response(id)});
+            format!("event: response.{kind}\ndata: {event}\n\n")
+        }))
+    });
+    let ask = async |customer: &str, rest: Value| {
+        let mut payload = json!({"model": "gpt-4o-mini", "input": "Hi", "max_output_tokens": 9});
+        let fields = rest.as_object().expect("an object").clone();
+        payload.as_object_mut().expect("an object").extend(fields);
+        rig.dropped_in("/v1/responses", customer, &payload).await
+    };
+    let whole = ask("c1", json!({"metadata": {"id": "resp_whole"}})).await;
+    let streamed = ask("c1", json!({"metadata": {"id": "resp_streamed"}, "stream": true})).await;
+    assert_eq!((whole.status, streamed.status), (200, 200), "{}", whole.text);
+    for known in ["at once", "from the database"] {
+        for id in ["resp_whole", "resp_streamed"] {
+            let own = ask("c1", json!({"previous_response_id": id})).await;
+            assert_eq!(own.status, 200, "{known}: {}", own.text);
+            let paid = own.header("x-byo-key-source");
+            assert_eq!(paid, Some("credits"));
+            let others = ask("c2", json!({"previous_response_id": id})).await;
+            assert_eq!(others.status, 404, "{known}: {}", others.text);
+            assert_eq!(others.json()["error"]["code"], "not_found");
+        }
+        rig.row(&streamed).await;
+        rig.gateway.forget_all();
+    }
+    for unknown in
+        [json!({"previous_response_id": "resp_elsewhere"}), json!({"conversation": "conv_1"})]
+    {
+        assert_eq!(ask("c1", unknown).await.status, 404);
+    }
+    rig.provider.take_requests();
+    let own_key = rig.connect("c2").await;
+    assert_eq!(own_key["status"], "invalid", "the provider takes the platform's key alone");
+    rig.provider.accept_only([GOOD_KEY]);
+    rig.connect("c2").await;
+    let own = ask("c2", json!({"previous_response_id": "resp_of_its_own_account"})).await;
+    assert_eq!((own.status, own.header("x-byo-key-source")), (200, Some("byok")), "{}", own.text);
+}
+
+#[tokio::test]
+async fn credits_pay_for_no_operation_whose_cost_is_not_known() {
+    let rig = Rig::start().await;
+    rig.sell(1_000).await;
+    for (path, payload) in [
+        ("/v1/conversations", json!({"model": "gpt-4o-mini"})),
+        ("/v1/videos", json!({"model": "gpt-4o-mini", "prompt": "a cat"})),
+    ] {
+        let reply = rig.dropped_in(path, "c1", &payload).await;
+        let told = reply.json();
+        assert_eq!((reply.status, &told["error"]["code"]), (422, &json!("unpriced_model")));
+    }
+    assert!(rig.provider.requests().is_empty());
 }
 
 #[tokio::test]

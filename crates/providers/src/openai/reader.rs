@@ -25,6 +25,7 @@ pub(super) fn reader(route: &Route, events: bool, tells_cost: bool) -> Box<dyn A
     let counts = generates(route);
     if events {
         return Box::new(EventReader {
+            makes: route.makes,
             chat: is_chat(route),
             counts,
             tells_cost,
@@ -132,6 +133,7 @@ impl AnswerReader for DocumentReader {
 /// An event stream of chat completions, responses, transcriptions, speech or images.
 #[derive(Default)]
 struct EventReader {
+    makes: Option<&'static str>,
     chat: bool,
     /// Whether its usage is this call's.
     counts: bool,
@@ -189,6 +191,8 @@ struct Beside<'a> {
 
 #[derive(Deserialize)]
 struct ResponseObject<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -272,6 +276,8 @@ impl EventReader {
             self.found.error = Some(class_of(error.get().as_bytes()));
         }
         if let Some(response) = response {
+            let id = response.id.filter(|_| self.makes.is_some());
+            self.found.object_id = id.map(Cow::into_owned).or(self.found.object_id.take());
             self.take(response.model, response.usage, response.service_tier);
             if let (Some(usage), Some(tools)) = (self.found.usage.as_mut(), response.tool_usage) {
                 add_tools(usage, tools.get().as_bytes());
