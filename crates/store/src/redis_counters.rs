@@ -264,12 +264,18 @@ impl Shared {
         }
     }
 
-    /// Renews leases, again and again, until Redis is away.
+    /// Renews leases, again and again, until Redis is away. Where there are none it asks for nothing:
+    /// a connection that was idle for too long is found lost before a call needs it.
     async fn renew_leases(&self) {
         loop {
             tokio::time::sleep(self.lease / 4).await;
-            for (tag, calls) in self.long_calls() {
-                let asked = self.asked(tag, "renew", None, calls);
+            let calls = self.long_calls().into_iter();
+            let mut asked: Vec<_> =
+                calls.map(|(tag, calls)| self.asked(tag, "renew", None, calls)).collect();
+            if asked.is_empty() {
+                asked.push(Asked::nothing());
+            }
+            for asked in asked {
                 if self.link.ask(&asked).await.is_none() {
                     return;
                 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from byo.errors import ValidationError
-from openai import APIStatusError
+from openai import APIStatusError, ConflictError, NotFoundError
 
 from accounts import DOWN, OUT_OF_CREDIT, OUT_OF_QUOTA, REVOKED
 from faq_platform import HELLO, MODEL, Customer, World
@@ -70,6 +70,45 @@ def _() -> None:
     same(claude.paid, "credits, because no_key", "another provider")
     own.trouble = REVOKED
     same(customer.calls().paid, "credits, because key_rejected", "the key failed")
+
+
+@check("And a job that is run twice? With its Idempotency-Key the call is paid for once, and the second refused")
+def _() -> None:
+    customer = world.platform().customer(credits=1000)
+    client = customer.openai()
+
+    def run(text: str) -> str:
+        headers = {"Idempotency-Key": "job-7"}
+        made = client.chat.completions.with_raw_response.create(model=MODEL, messages=ask(text), extra_headers=headers)
+        return made.headers["x-request-id"]
+
+    first = run("say hello")
+    refused = raises(ConflictError, lambda: run("say hello"))
+    same(refused.body["code"], "conflict", "code")
+    same(refused.response.json()["data"], {"repeats": first, "state": "charged"}, "data")
+    refused = raises(ConflictError, lambda: run("three tokens"))
+    same(refused.response.json()["data"]["state"], "other", "for something else")
+    same((customer.balance, len(customer.platform.account.calls)), (1000 - HELLO, 1), "balance, calls")
+    own = customer.account()
+    run("say hello")
+    same(len(own.calls), 1, "calls on the own key, whose provider decides")
+
+
+@check("Can a conversation go on? On credits with the customer's own responses, and with nobody else's")
+def _() -> None:
+    platform = world.platform()
+    customer, other = platform.customer(credits=1000), platform.customer(credits=1000)
+
+    def respond(who: Customer, after: str | None = None) -> str:
+        more = {"previous_response_id": after} if after else {}
+        return who.openai().responses.create(model=MODEL, input="say hello", max_output_tokens=50, **more).id
+
+    first = respond(customer)
+    respond(customer, first)
+    raises(NotFoundError, lambda: respond(other, first))
+    world.settled()
+    respond(customer, first)
+    raises(NotFoundError, lambda: respond(other, first))
 
 
 @check("What are the routing modes? BYOK-First is the default: it uses BYOK if you have it configured")

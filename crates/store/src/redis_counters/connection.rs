@@ -52,8 +52,7 @@ impl Connection {
                 url.client().get_multiplexed_async_connection_with_config(&config).await?;
             let script = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async(&mut redis).await?;
             let connection = Self { redis, script };
-            let nothing = ["renew", "", "1"].map(str::to_owned).to_vec();
-            connection.run(&Asked { tag: "nobody".to_owned(), arguments: nothing }).await?;
+            connection.run(&Asked::nothing()).await?;
             Ok(connection)
         });
         match opened.await {
@@ -86,6 +85,12 @@ impl Connection {
 }
 
 impl Asked {
+    /// What has no effect.
+    pub(super) fn nothing() -> Self {
+        let arguments = ["renew", "", "1"].map(str::to_owned).to_vec();
+        Self { tag: "nobody".to_owned(), arguments }
+    }
+
     fn command(&self, name: &str, script: &str) -> Cmd {
         let keys = ["used", "running"].map(|of| format!("byok:limits:{{{}}}:{of}", self.tag));
         let mut command = cmd(name);

@@ -36,6 +36,23 @@ async fn a_redis_that_hangs_is_waited_for_once_and_counts_again_when_it_goes_on(
 }
 
 #[tokio::test]
+#[ignore = "needs a Redis, which `cargo xtask test` starts"]
+async fn a_redis_that_goes_away_while_nobody_calls_is_known_to_be_away() {
+    let (way, project) = (Way::open().await, project());
+    let lease = Duration::from_millis(200);
+    let redis = RedisCounters::with_lease(way.url.clone(), FailMode::Open, lease).await;
+    way.block(true);
+    tokio::time::timeout(Duration::from_secs(5), redis.shared.link.lost())
+        .await
+        .expect("it is found out");
+    let began = Instant::now();
+    assert_eq!(begin(&redis, &project).await, Ok(false));
+    assert!(began.elapsed() < ANSWER, "{:?}", began.elapsed());
+    way.block(false);
+    assert!(soon(async || begin(&redis, &project).await == Ok(true)).await);
+}
+
+#[tokio::test]
 async fn a_redis_that_never_answers_holds_up_nothing_but_the_start() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
