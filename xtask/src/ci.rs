@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::postgres::{self, Postgres};
 use crate::redis::{self, Redis};
 use crate::run::{Outcome, root, run, run_command};
-use crate::{deny, e2e, layers, prices};
+use crate::{client, deny, e2e, layers, prices};
 
 /// Everything: this is what decides whether `main` is green.
 pub(crate) fn ci() -> Outcome {
@@ -14,6 +14,7 @@ pub(crate) fn ci() -> Outcome {
     deny::run(&[])?;
     prices::run(&["--check".to_owned()])?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+    client::run(&[])?;
     let servers = Servers::start();
     if let [missing, ..] = &*servers.missing {
         return Err(format!("{}: {}", missing.name, missing.why).into());

@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod client;
 mod deny;
 mod e2e;
 mod layers;
@@ -16,13 +17,14 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  ci        everything CI runs: fmt, layers, deny, prices --check, clippy, test, e2e
+  ci        everything CI runs: fmt, layers, deny, prices --check, clippy, client, test, e2e
   test      unit, table, property and in-process server tests
   e2e       the release server, driven by published clients
   bench     throughput, latency, streams, beside nginx and Portkey
   prices    --from FILE  rebuild the built-in price table; --check  verify it
   layers    check that crates depend only on what the architecture allows
   deny      check licences, banned crates and sources of all dependencies (deny.toml)
+  client    check that the Rust client builds as a package, with few crates and with native-tls
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "prices" => prices::run(&rest),
         "layers" => layers::run(&rest),
         "deny" => deny::run(&rest),
+        "client" => client::run(&rest),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
