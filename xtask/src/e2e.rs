@@ -91,7 +91,8 @@ fn drive(
 ) -> Outcome {
     let world = World::start(clients, server, scratch)?;
     let mut matrix = Matrix::default();
-    for driver in DRIVERS.iter().filter(|driver| options.wants(driver)) {
+    let drivers: Vec<&str> = DRIVERS.into_iter().filter(|driver| options.wants(driver)).collect();
+    for driver in &drivers {
         let mut command = clients.driver(driver);
         command.envs(world.environment());
         if options.full {
@@ -107,7 +108,7 @@ fn drive(
     }
     let left = world.stop();
     tally.check("server", "after all that it stops when asked, exit code 0", left.server.clone());
-    canary::search(&left, tally)
+    canary::search(&left, &drivers, tally)
 }
 
 fn folder() -> PathBuf {

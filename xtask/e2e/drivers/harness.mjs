@@ -1,6 +1,7 @@
 // What the Node drivers share: checks that print a line each, and the witnesses' accounts.
 
 import { appendFileSync } from "node:fs";
+import { basename } from "node:path";
 import { deepStrictEqual } from "node:assert/strict";
 
 const env = process.env;
@@ -70,7 +71,7 @@ export async function raises(kind, call) {
 /** Keeps what a caller was shown, for the search for secrets. */
 export function keepEvidence(error) {
   const shown = { name: error.name, ...error, message: error.message, headers: undefined, requestBodyValues: undefined };
-  appendFileSync(`${SCRATCH}/shown-${process.pid}.log`, `${error.stack}\n${JSON.stringify(shown)}\n`);
+  appendFileSync(`${SCRATCH}/shown-${basename(process.argv[1])}.log`, `${error.stack}\n${JSON.stringify(shown)}\n`);
 }
 
 /** A management answer; fails unless it is 200. */

@@ -34,6 +34,7 @@ SESSION_TOKEN = os.environ.get("E2E_SESSION_TOKEN", "")
 HERE = pathlib.Path(__file__).parent
 # Whatever the server answered with an error is kept here and searched for secrets afterwards.
 SCRATCH = pathlib.Path(os.environ.get("E2E_SCRATCH", "/tmp/byok-e2e"))
+SHOWN = SCRATCH / f"shown-{pathlib.Path(sys.argv[0]).name}.log"
 # Whether loops go on for as long as a figure takes: `cargo xtask e2e --full`.
 FULL = bool(os.environ.get("E2E_FULL"))
 # A word in every prompt: it may reach the provider and nothing else.
@@ -120,7 +121,7 @@ def raises(kind: type[BaseException], call: Callable[[], Any]) -> Any:
 
 def keep_evidence(thing: Any) -> None:
     """Keeps what a caller was shown, for the search for secrets."""
-    with (SCRATCH / f"shown-{os.getpid()}.log").open("ab") as file:
+    with SHOWN.open("ab") as file:
         if isinstance(thing, BaseException):
             text = f"{type(thing).__name__}: {thing} {getattr(thing, '__dict__', '')}"
             response = getattr(thing, "response", None)

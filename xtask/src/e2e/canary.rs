@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aho_corasick::AhoCorasick;
 use base64::Engine;
@@ -16,17 +16,13 @@ use crate::run::Outcome;
 /// How much of either end of a secret must show to count as found: more than any hint shows.
 const PIECE: usize = 24;
 
-/// Searches everything the run left behind.
-pub(super) fn search(left: &Left, tally: &mut Tally) -> Outcome {
-    let all = files(&left.scratch)?;
-    let written: Vec<&Path> =
-        all.iter().map(AsRef::as_ref).filter(|p| is_written_by_server(p)).collect();
-    let shown: Vec<&Path> = all
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|p| named(p, "shown-") || named(p, "server.stderr"))
-        .collect();
+/// Drivers that need not be refused anything: what they leave is the log of a server of their own.
+const UNREFUSED: [&str; 5] =
+    ["faq_general.py", "graceful_stop.py", "kill_loop.py", "kill_credits.py", "webhook_storm.py"];
 
+/// Searches everything that these drivers left behind.
+pub(super) fn search(left: &Left, drivers: &[&str], tally: &mut Tally) -> Outcome {
+    let all = files(&left.scratch)?;
     let mut ours = left.tokens.clone();
     let mut sealing = Vec::new();
     for path in &all {
@@ -57,7 +53,7 @@ pub(super) fn search(left: &Left, tally: &mut Tally) -> Outcome {
     tally.check(
         "secrets",
         "there is something to search: database, logs and error bodies",
-        something(&written, &shown),
+        none(missing(&all, drivers)),
     );
     tally.check(
         "secrets",
@@ -114,19 +110,35 @@ fn is_written_by_server(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "data")
 }
 
-fn something(written: &[&Path], shown: &[&Path]) -> Result<(), String> {
-    let sqlite = written
-        .iter()
-        .any(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")));
-    let logs = shown.iter().filter(|path| path.metadata().is_ok_and(|meta| meta.len() > 0)).count();
-    if sqlite && logs >= 2 {
-        Ok(())
-    } else {
-        Err(format!("database {sqlite}, logs {logs}: {written:?}"))
+/// What a run of these drivers has to leave, and has not.
+fn missing(all: &[PathBuf], drivers: &[&str]) -> Vec<String> {
+    let database = |path: &PathBuf| {
+        std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"))
+    };
+    let has = |file: &str| {
+        all.iter().any(|path| path.ends_with(file) && path.metadata().is_ok_and(|m| m.len() > 0))
+    };
+    let mut missing = Vec::new();
+    if !all.iter().any(|path| is_written_by_server(path) && database(path)) {
+        missing.push("no database".to_owned());
     }
+    if !has("server.stderr.log") {
+        missing.push("no server.stderr.log".to_owned());
+    }
+    for driver in drivers {
+        let file = if UNREFUSED.contains(driver) {
+            format!("{}/stderr.log", driver.trim_end_matches(".py").replace('_', "-"))
+        } else {
+            format!("shown-{driver}.log")
+        };
+        if !has(&file) {
+            missing.push(format!("no {file}"));
+        }
+    }
+    missing
 }
 
-fn modes(all: &[std::path::PathBuf]) -> Result<Result<(), String>, std::io::Error> {
+fn modes(all: &[PathBuf]) -> Result<Result<(), String>, std::io::Error> {
     for path in all.iter().filter(|path| is_written_by_server(path)) {
         let mode = path.metadata()?.permissions().mode();
         let kept = named(path, "admin") || named(path, "encryption");
@@ -137,8 +149,8 @@ fn modes(all: &[std::path::PathBuf]) -> Result<Result<(), String>, std::io::Erro
     Ok(Ok(()))
 }
 
-fn none(hits: Vec<String>) -> Result<(), String> {
-    if hits.is_empty() { Ok(()) } else { Err(hits.join("\n")) }
+fn none(found: Vec<String>) -> Result<(), String> {
+    if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
 }
 
 /// Where which secret shows, in which spelling; the secret itself only by its beginning.
@@ -220,6 +232,31 @@ mod tests {
                 assert!(finds(URL_SAFE_NO_PAD.encode(&text).as_bytes()), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn each_driver_that_ran_has_to_leave_something_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lacks = |drivers: &[&str]| missing(&files(folder.path()).expect("listed"), drivers);
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        };
+        assert_eq!(lacks(&[]), ["no database", "no server.stderr.log"]);
+        write("data/byok.db", "SQLite format 3\0");
+        write("server.stderr.log", "listening");
+        assert_eq!(lacks(&[]), [""; 0]);
+
+        let storm = "webhook_storm.py";
+        assert_eq!(lacks(&[storm]), ["no webhook-storm/stderr.log"]);
+        write("webhook-storm/stderr.log", "listening");
+        assert_eq!(lacks(&[storm]), [""; 0]);
+
+        let (one, other) = ("openai_client.py", "openai_client.mjs");
+        write(&format!("shown-{other}.log"), "401");
+        write(&format!("shown-{one}.log"), "");
+        assert_eq!(lacks(&[storm, one, other]), ["no shown-openai_client.py.log"]);
     }
 
     #[test]
