@@ -118,8 +118,9 @@ providers! {
     Bedrock, bedrock = "bedrock" {
         /// A conversation; its stream has the events of `ConverseStream`.
         converse: streams("converse", "converseStream"),
-        /// A model by its own request.
-        invoke_model: answers("invokeModel"),
+        /// A model by its own request. Each event of its stream is a `chunk` that holds one of the
+        /// model's own, as Base64 in `bytes`.
+        invoke_model: streams("invokeModel", "invokeModelWithResponseStream"),
     }
     /// Cohere.
     Cohere, cohere = "cohere" {

@@ -120,7 +120,7 @@ fn decoded(text: &str) -> String {
 #[tokio::test]
 async fn each_operation_has_its_route() {
     type Make = fn(&Byok) -> byok_client::StreamingOperation;
-    let streaming: [(Make, &str, &str); 8] = [
+    let streaming: [(Make, &str, &str); 9] = [
         (|b| b.openai("c").responses(), "openai/responses", "openai/responses"),
         (
             |b| b.openai("c").chat().completions(),
@@ -139,6 +139,11 @@ async fn each_operation_has_its_route() {
             "google/streamGenerateContent",
         ),
         (|b| b.bedrock("c").converse(), "bedrock/converse", "bedrock/converseStream"),
+        (
+            |b| b.bedrock("c").invoke_model(),
+            "bedrock/invokeModel",
+            "bedrock/invokeModelWithResponseStream",
+        ),
         (|b| b.cohere("c").chat(), "cohere/chat", "cohere/chat"),
         (
             |b| b.host("groq", "c").chat().completions(),
