@@ -28,8 +28,11 @@ pub(super) fn search(left: &Left, drivers: &[&str], tally: &mut Tally) -> Outcom
     for path in &all {
         let text = std::fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        if is_greeting(path) || named(path, "minted-") {
+        if is_greeting(path) {
             ours.extend(tokens(&text).map(str::to_owned));
+        }
+        if named(path, "minted-") {
+            ours.extend(text.lines().map(str::to_owned));
         }
         if is_kept_apart(path) && named(path, "encryption") {
             sealing.extend(
@@ -65,7 +68,7 @@ pub(super) fn search(left: &Left, drivers: &[&str], tally: &mut Tally) -> Outcom
     };
     tally.check(
         "secrets",
-        "no token of ours but where it was shown once, and the admin token's own file",
+        "no token or signing secret of ours but where it was shown once, and the admin token's own file",
         none(hits(&ours, but_greetings().filter(|p| !is_kept_apart(p)))?),
     );
     tally.check(
