@@ -20,6 +20,7 @@ mod m0009_credits;
 mod m0010_webhooks;
 mod m0011_key_checks;
 mod m0012_idempotency_keys;
+mod m0013_customer_erasures;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_webhooks::Change),
             Box::new(m0011_key_checks::Change),
             Box::new(m0012_idempotency_keys::Change),
+            Box::new(m0013_customer_erasures::Change),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! Customers: everybody a key, credits or a call was ever for.
 
 mod erase;
+mod erasures;
 
 use byok_domain::audit::Action;
 use byok_domain::credits::Balance;
@@ -19,6 +20,7 @@ use crate::statement::Sql;
 use crate::{By, Listing, Page, Store, StoreError, credits, projects, routing};
 
 pub use erase::Erased;
+pub(crate) use erasures::{Tombstones, tombstones};
 
 const TABLE: &str = "customers";
 

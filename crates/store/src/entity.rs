@@ -7,6 +7,7 @@ pub mod audit_log;
 pub mod calls;
 pub mod credit_entries;
 pub mod credit_holds;
+pub mod customer_erasures;
 pub mod customers;
 pub mod data_keys;
 pub mod keyring_checks;

@@ -21,6 +21,7 @@ use self::call_rows::Inserted;
 use self::circuits::Recovered;
 use crate::changes::Changed;
 use crate::credits::settle;
+use crate::customers::tombstones;
 use crate::{Store, StoreError};
 
 #[async_trait]
@@ -63,6 +64,10 @@ impl Store {
         };
         self.database().take_turn(&transaction).await?;
         let mut batch = batch;
+        // Only now is it certain who has been erased: rows went in before it was our turn.
+        let erased = tombstones(&transaction, self.audit_key(), batch.iter()).await?;
+        call_rows::rename(&transaction, &erased).await?;
+        batch.rename(erased);
         let settled = settle(&transaction, batch.iter()).await?;
         call_rows::correct_charges(&transaction, &settled.short).await?;
         batch.charge(&settled.short);

@@ -5,6 +5,7 @@ use byok_domain::audit::Action;
 use byok_domain::{ProjectId, RefId};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use super::erasures;
 use crate::audit::{Change, Metadata, Target, append};
 use crate::entity::{api_keys, customers, provider_keys};
 use crate::statement::Sql;
@@ -32,8 +33,9 @@ const KEPT: [&str; 7] = [
 
 impl Store {
     /// Erases a customer. What it used stays on record for `tombstone`, a name that nobody has and
-    /// that says nothing of it; the audit log tells of the erasure by that name. Returns `None`
-    /// when nothing was known of the customer.
+    /// that says nothing of it; the audit log tells of the erasure by that name. So does what is
+    /// recorded later of calls that had begun by then. Returns `None` when nothing was known of the
+    /// customer.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] without the project, [`StoreError::Database`].
@@ -67,6 +69,7 @@ impl Store {
         if known + provider_keys + api_keys + kept == 0 {
             return Ok(None);
         }
+        erasures::remember(&transaction, self.audit_key(), project, ref_id, tombstone, by).await?;
         let change = Change {
             project: Some(project),
             action: Action::CustomerErased,

@@ -1,11 +1,12 @@
 //! The records of one transaction, in the form they are kept in.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use byok_domain::{CallRecord, Credits, Timestamp, Usage};
+use byok_domain::{CallRecord, Credits, RefId, Timestamp, Usage};
 
 use crate::column::storable;
+use crate::customers::Tombstones;
 use crate::filter::time_of;
 
 /// More tokens than any call has. What an address of the customer's choosing reports is held
@@ -16,15 +17,17 @@ const MOST_TOKENS: u64 = 10_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Batch<'a> {
     records: Vec<Cow<'a, CallRecord>>,
+    /// The names among them that are of erased customers, and nobody's.
+    tombstones: HashSet<RefId>,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn of(records: &'a [CallRecord]) -> Self {
-        Self { records: records.iter().map(bounded).collect() }
+        Self::from_kept(records.iter().map(bounded).collect())
     }
 
     pub(super) fn from_kept(records: Vec<Cow<'a, CallRecord>>) -> Self {
-        Self { records }
+        Self { records, tombstones: HashSet::new() }
     }
 
     pub(super) fn into_kept(self) -> Vec<Cow<'a, CallRecord>> {
@@ -48,6 +51,24 @@ impl<'a> Batch<'a> {
                 record.to_mut().aftermath.credits = Some(*credits);
             }
         }
+    }
+
+    /// Puts calls of customers who were erased under the names that took the place of theirs.
+    pub(super) fn rename(&mut self, tombstones: Tombstones) {
+        if tombstones.is_empty() {
+            return;
+        }
+        for record in &mut self.records {
+            if let Some(tombstone) = tombstones.get(&(record.project.clone(), record.id)) {
+                record.to_mut().ref_id = tombstone.clone();
+            }
+        }
+        self.tombstones = tombstones.into_values().collect();
+    }
+
+    /// Whether a call's customer is none any more.
+    pub(super) fn is_erased(&self, record: &CallRecord) -> bool {
+        self.tombstones.contains(&record.ref_id)
     }
 
     pub(super) fn len(&self) -> usize {

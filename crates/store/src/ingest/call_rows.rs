@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::batch::Batch;
 use crate::column::json;
+use crate::customers::Tombstones;
 use crate::rows::execute_rows;
 use crate::statement::Sql;
 use crate::{StoreError, usage_detail};
@@ -18,6 +19,10 @@ const HEAD: &str = "INSERT INTO calls (project_id, id, ref_id, provider, model, 
     unit_prices, usage_detail, answered_model, credits, fallback, attempts) VALUES";
 const COLUMNS: usize = 28;
 const TAIL: &str = " ON CONFLICT (project_id, id) DO NOTHING";
+
+const NAME_HEAD: &str = "UPDATE calls SET ref_id = erased.column3 FROM (VALUES";
+const NAME_TAIL: &str =
+    ") AS erased WHERE calls.project_id = erased.column1 AND calls.id = erased.column2";
 
 /// Whether all records were new to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,23 @@ pub(super) async fn correct_charges(
         sql.push(" AND id = ").bind(id.as_bytes().to_vec());
         connection.execute_raw(sql.into_statement()).await?;
     }
+    Ok(())
+}
+
+/// Puts calls under the names that took the place of their customers'.
+pub(super) async fn rename(
+    connection: &impl ConnectionTrait,
+    tombstones: &Tombstones,
+) -> Result<(), StoreError> {
+    let renamed: Vec<_> = tombstones.iter().collect();
+    execute_rows(connection, NAME_HEAD, 3, NAME_TAIL, &renamed, |((project, id), name), values| {
+        values.extend([
+            project.as_str().into(),
+            id.as_bytes().to_vec().into(),
+            name.as_str().into(),
+        ]);
+    })
+    .await?;
     Ok(())
 }
 

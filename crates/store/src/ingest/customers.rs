@@ -1,4 +1,4 @@
-//! Whoever a call was for is a customer.
+//! Whoever a call was for is a customer, unless it was erased since.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) async fn note(
     batch: &Batch<'_>,
 ) -> Result<(), StoreError> {
     let mut seen: BTreeMap<(&ProjectId, &RefId), Timestamp> = BTreeMap::new();
-    for record in batch.iter() {
+    for record in batch.iter().filter(|record| !batch.is_erased(record)) {
         let first = seen.entry((&record.project, &record.ref_id)).or_insert(record.at);
         *first = (*first).min(record.at);
     }

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use crate::column::BACKEND;
-use crate::entity::{webhook_attempts, webhook_deliveries, webhook_events};
+use crate::entity::{customer_erasures, webhook_attempts, webhook_deliveries, webhook_events};
 use crate::{Store, StoreError};
 
 /// Rows of each table that one transaction removes.
@@ -15,7 +15,8 @@ const PART: u64 = 500;
 
 impl Store {
     /// Removes deliveries that were last touched before `before`, with their attempts; events that
-    /// have no delivery any more; and what has been quiet until `now`.
+    /// have no delivery any more; what has been quiet until `now`; and who was erased before `before`:
+    /// no journal is that far behind.
     pub(super) async fn prune_deliveries(
         &self,
         before: Timestamp,
@@ -66,6 +67,10 @@ impl Store {
         let sql = "DELETE FROM webhook_debounces WHERE quiet_until <= $1";
         let quiet = Statement::from_sql_and_values(BACKEND, sql, [now.as_millis().into()]);
         transaction.execute_raw(quiet).await?;
+        customer_erasures::Entity::delete_many()
+            .filter(customer_erasures::Column::ErasedAt.lt(before))
+            .exec(&transaction)
+            .await?;
         transaction.commit().await?;
         Ok(deliveries.len().max(events.len()) as u64 == PART)
     }

@@ -3,13 +3,17 @@
 use byok_domain::audit::Action;
 use byok_domain::call::ProviderObject;
 use byok_domain::credential::ApiKeyKind;
-use byok_domain::{ApiKeyId, CallRecord, Credits, ProviderKeyId};
+use byok_domain::routing::FallbackReason;
+use byok_domain::time::DAY_MS;
+use byok_domain::{ApiKeyId, CallRecord, Credits, ProjectId, ProviderKeyId};
 use byok_store::{AuditFilter, CustomerChange, Grant, NewApiKey, StoreError, UsageFilter};
 use byok_vault::TokenDigest;
-use byok_webhooks::Recipients;
+use byok_webhooks::{Outbox, Recipients};
 use serde_json::json;
 
-use crate::support::{ALL, Rig, api_key, at, by, call, key, on_each_database, openai, ref_id};
+use crate::support::{
+    ALL, Rig, api_key, at, by, call, key, on_each_database, openai, ref_id, rounds,
+};
 
 on_each_database!(
     whoever_has_a_key_credits_or_a_call_is_a_customer,
@@ -17,6 +21,9 @@ on_each_database!(
     customers_are_found_by_the_tier_they_are_on_the_default_included,
     an_erased_customer_leaves_what_it_used_and_nothing_of_itself,
     a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_credits_went,
+    calls_that_began_before_an_erasure_stay_nameless_and_later_ones_are_somebody_new,
+    calls_recorded_while_their_customer_is_erased_leave_nothing_of_the_name,
+    erasures_are_forgotten_after_thirty_days,
 );
 
 fn on(tier: &str) -> CustomerChange {
@@ -181,6 +188,107 @@ async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_cre
     let left = rig.store.credits(&project, &tombstone).await.unwrap();
     assert_eq!((left.balance, left.held), (Credits::new(43), Credits::ZERO));
     assert!(rig.store.verify_credits().await.unwrap().faults.is_empty());
+}
+
+/// Where a customer's name may be.
+const NAMED: [&str; 9] = [
+    "calls",
+    "usage_hourly",
+    "provider_objects",
+    "provider_keys",
+    "customers",
+    "credit_accounts",
+    "credit_entries",
+    "credit_holds",
+    "webhook_events",
+];
+
+impl Rig {
+    /// The tables in which a project's customer is, with the rows.
+    async fn rows_of(&self, project: &ProjectId, customer: &str) -> Vec<(&'static str, i64)> {
+        let mut found = Vec::new();
+        for table in NAMED {
+            let count = format!(
+                "SELECT COUNT(*) FROM {table} WHERE project_id = '{project}' \
+                 AND ref_id = '{customer}'"
+            );
+            found.push((table, self.number(&count).await));
+        }
+        found.retain(|(_, rows)| *rows > 0);
+        found
+    }
+}
+
+async fn calls_that_began_before_an_erasure_stay_nameless_and_later_ones_are_somebody_new() {
+    let rig = Rig::new().await;
+    let (project, other) = (rig.project(1).await, rig.project(2).await);
+    rig.connect(&project, key("pk_jane", "jane")).await;
+    let under_way = |project: &ProjectId, millis: i64| {
+        let mut record = call(project, "jane", millis);
+        record.key = Some(ProviderKeyId::new("pk_jane"));
+        record.objects = vec![ProviderObject { kind: "file".into(), id: millis.to_string() }];
+        record.aftermath.fallback = Some(FallbackReason::KeyRejected);
+        record
+    };
+    let erase = async |tombstone, millis| {
+        let (jane, tombstone) = (ref_id("jane"), ref_id(tombstone));
+        rig.store.erase_customer(&project, &jane, &tombstone, &by(millis)).await.unwrap().unwrap();
+    };
+    erase("erased_1", 20).await;
+    rig.apply(&[under_way(&project, 10), under_way(&project, 20)]).await;
+    assert_eq!(rig.rows_of(&project, "jane").await, []);
+    let nameless =
+        [("calls", 2), ("usage_hourly", 1), ("provider_objects", 2), ("webhook_events", 1)];
+    assert_eq!(rig.rows_of(&project, "erased_1").await, nameless, "but nobody's customer");
+
+    let late = under_way(&project, 15);
+    let later = [late.clone(), call(&project, "jane", 21), call(&project, "john", 15)];
+    rig.apply(&later).await;
+    rig.apply(&[call(&other, "jane", 15)]).await;
+    let anew = [("calls", 1), ("usage_hourly", 1), ("customers", 1)];
+    assert_eq!(rig.rows_of(&project, "jane").await, anew, "who came after the erasure");
+    assert_eq!(rig.rows_of(&project, "john").await, anew, "who was not erased");
+    assert_eq!(rig.rows_of(&other, "jane").await, anew, "who is somebody else");
+    assert_eq!(rig.rows_of(&project, "erased_1").await[0], ("calls", 3));
+
+    // Of several erasures, a call belongs to the customer of its time, also when some of its batch
+    // is known already.
+    erase("erased_2", 40).await;
+    let batch = [late, under_way(&project, 19), call(&project, "jane", 30)];
+    assert_eq!((rig.apply(&batch).await.written, rig.rows_of(&project, "jane").await), (2, vec![]));
+    assert_eq!(rig.rows_of(&project, "erased_1").await[0], ("calls", 4));
+    assert_eq!(rig.rows_of(&project, "erased_2").await[0], ("calls", 2));
+}
+
+async fn calls_recorded_while_their_customer_is_erased_leave_nothing_of_the_name() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    for round in 0..rounds(20) {
+        let customer = format!("jane_{round}");
+        rig.connect(&project, key(&format!("pk_{round}"), &customer)).await;
+        let records: Vec<_> = (0..50).map(|millis| call(&project, &customer, millis)).collect();
+        let (jane, tombstone) = (ref_id(&customer), ref_id(&format!("erased_{round}")));
+        let eraser = by(50);
+        let (_, erased) = tokio::join!(
+            rig.apply(&records),
+            rig.store.erase_customer(&project, &jane, &tombstone, &eraser),
+        );
+        erased.unwrap().unwrap();
+        assert_eq!(rig.rows_of(&project, &customer).await, []);
+        assert_eq!(rig.rows_of(&project, tombstone.as_str()).await[0], ("calls", 50));
+    }
+}
+
+async fn erasures_are_forgotten_after_thirty_days() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    rig.connect(&project, key("pk_1", "jane")).await;
+    let (jane, tombstone) = (ref_id("jane"), ref_id("erased_1"));
+    rig.store.erase_customer(&project, &jane, &tombstone, &by(20)).await.unwrap().unwrap();
+    for (now, kept) in [(20, 1), (21, 0)] {
+        rig.store.prune(at(now), at(30 * DAY_MS + now)).await.unwrap();
+        assert_eq!(rig.number("SELECT COUNT(*) FROM customer_erasures").await, kept);
+    }
 }
 
 #[tokio::test]
