@@ -187,6 +187,18 @@ impl Event {
         }
     }
 
+    /// How often the customer is written to about an event of this kind at most, whatever the reason
+    /// and with which of its keys at the provider; `None` for those that it is not told by e-mail.
+    pub fn notice_debounce(&self, at: Timestamp) -> Option<Debounce> {
+        let (provider, ref_id) = match self {
+            Self::KeyInvalid { key, .. } => (&key.provider, &key.ref_id),
+            Self::Fallback { provider, ref_id, .. } => (provider, ref_id),
+            _ => return None,
+        };
+        let key = format!("notice:{}:{provider}:{ref_id}", self.kind().as_str());
+        self.is_noticed().then(|| Debounce { key, until: at.plus_millis(HOUR_MS) })
+    }
+
     /// How often an event of this kind is told at most, at `at`; `None` for those that are told
     /// each time, since what they tell of is a transition.
     pub fn debounce(&self, at: Timestamp) -> Option<Debounce> {
@@ -356,6 +368,27 @@ mod tests {
         let alike = |a: &Event, b: &Event| a.debounce(at) == b.debounce(at);
         assert!(alike(&fallback("no_key"), &fallback("no_key")));
         assert!(!alike(&fallback("no_key"), &fallback("key_rejected")));
+    }
+
+    #[test]
+    fn a_customer_is_written_to_once_an_hour_about_a_provider_and_a_kind_of_event() {
+        let at = Timestamp::from_millis(10 * HOUR_MS + 7);
+        let invalid = |key| Event::KeyInvalid { key, reason: String::new() };
+        let second = EventKey { key_id: ProviderKeyId::new("pk_2"), ..key() };
+        let elsewhere = EventKey { provider: ProviderId::new("mistral"), ..key() };
+        let other = EventKey { ref_id: RefId::parse("customer_2").expect("a refId"), ..key() };
+        let notice = |event: &Event| event.notice_debounce(at);
+        let first = notice(&invalid(key())).expect("a notice");
+        assert_eq!(first.until.as_millis(), at.as_millis() + HOUR_MS);
+        assert_eq!(notice(&invalid(second)), Some(first.clone()));
+        for unlike in [invalid(elsewhere), invalid(other), fallback("key_rejected")] {
+            let notice = notice(&unlike);
+            assert!(notice.is_some() && notice.as_ref() != Some(&first), "{unlike:?}");
+        }
+        assert_eq!(notice(&fallback("key_rejected")), notice(&fallback("provider_down")));
+        for untold in [fallback("no_key"), Event::Recovered { key: key() }, Event::WebhookTest] {
+            assert_eq!(notice(&untold), None, "{untold:?}");
+        }
     }
 
     #[test]

@@ -45,13 +45,14 @@ class Mail:
         self._handed.put((envelope.rcpt_tos, envelope.content))
         return "250 taken"
 
-    def next(self, to: str) -> email.message.EmailMessage:
-        """The next message to somebody; whatever is for others is left out."""
+    def next(self, to: str, none_to: str = "") -> email.message.EmailMessage:
+        """The next message to somebody; whatever is for others is left out, but none may be for `none_to`."""
         while True:
             try:
                 recipients, content = self._handed.get(timeout=20)
             except queue.Empty:
                 raise AssertionError(f"no message to {to}") from None
+            holds(recipients != [none_to], f"a message to {none_to}")
             if recipients == [to]:
                 return email.message_from_bytes(content, policy=email.policy.default)
 

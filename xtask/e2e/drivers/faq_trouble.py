@@ -253,7 +253,11 @@ def _() -> None:
     world.settled()
     account.trouble = REVOKED
     customer.calls()
-    holds("no longer works" in world.mail.next("owner@customer.example")["subject"], "when it fails anew")
+    same(customer.keys()[0]["status"], "invalid", "when it fails anew")
+    other = platform.customer(email="other@customer.example")
+    other.account().trouble = REVOKED
+    other.calls()
+    world.mail.next("other@customer.example", none_to="owner@customer.example")
 
 
 if __name__ == "__main__":

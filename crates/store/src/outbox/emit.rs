@@ -16,7 +16,8 @@ use crate::webhooks::TABLE;
 
 /// Writes an event for everybody who is to be told: the project's endpoints that want it, and the
 /// customer where it is one for a notice. It goes out if `transaction` is committed, and only then.
-/// Events that repeat are left out: see [`Event::debounce`].
+/// Events that repeat are left out: see [`Event::debounce`] and, for the customer,
+/// [`Event::notice_debounce`].
 pub(crate) async fn emit(
     transaction: &DatabaseTransaction,
     project: &ProjectId,
@@ -32,7 +33,14 @@ pub(crate) async fn emit(
     {
         return Ok(());
     }
-    let event_id = insert_event(transaction, project, event, at).await?;
+    let noticed = match event.notice_debounce(at) {
+        Some(debounce) => debounce::passes(transaction, project, debounce, at).await?,
+        None => false,
+    };
+    if endpoints.is_empty() && !noticed {
+        return Ok(());
+    }
+    let event_id = insert_event(transaction, project, event, noticed, at).await?;
     for endpoint in endpoints {
         webhook_deliveries::ActiveModel {
             id: Set(DeliveryId::from_random(new_id()).to_string()),
@@ -76,11 +84,12 @@ async fn wanting(
     Ok(wanting)
 }
 
-/// Writes the event alone.
+/// Writes the event alone, for the customer too if it is to be `noticed`.
 pub(crate) async fn insert_event(
     transaction: &DatabaseTransaction,
     project: &ProjectId,
     event: &Event,
+    noticed: bool,
     at: Timestamp,
 ) -> Result<EventId, StoreError> {
     let id = EventId::from_random(new_id());
@@ -91,7 +100,7 @@ pub(crate) async fn insert_event(
         ref_id: Set(event.ref_id().map(|ref_id| ref_id.as_str().to_owned())),
         body: Set(event.body(id.as_str(), project, at)),
         created_at: Set(at.as_millis()),
-        notice_due_at: Set(event.is_noticed().then_some(at.as_millis())),
+        notice_due_at: Set(noticed.then_some(at.as_millis())),
         notice_tries: Set(0),
         notice_lease: Set(0),
     }

@@ -160,7 +160,7 @@ impl Store {
     ) -> Result<Claimed, StoreError> {
         let transaction = self.database().begin().await?;
         require(&transaction, project, webhook).await?;
-        let event = insert_event(&transaction, project, &Event::WebhookTest, at).await?;
+        let event = insert_event(&transaction, project, &Event::WebhookTest, false, at).await?;
         let row = webhook_deliveries::ActiveModel {
             id: Set(DeliveryId::from_random(new_id()).to_string()),
             project_id: Set(project.as_str().to_owned()),

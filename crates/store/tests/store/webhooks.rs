@@ -34,6 +34,7 @@ on_each_database!(
     a_removed_endpoint_and_a_removed_project_leave_nothing_on_its_way,
     a_test_goes_to_its_endpoint_alone_and_to_no_worker,
     a_rejected_key_is_a_notice_for_a_day,
+    a_key_that_comes_and_goes_is_told_each_time_and_noticed_once_an_hour,
 );
 
 const LEASE_MS: i64 = 30_000;
@@ -392,6 +393,29 @@ async fn a_test_goes_to_its_endpoint_alone_and_to_no_worker() {
     let two = rig.project(2).await;
     let refused = rig.store.test_webhook(&two, &webhook.id, at(5)).await;
     assert!(matches!(refused, Err(StoreError::NotFound("webhook"))));
+}
+
+async fn a_key_that_comes_and_goes_is_told_each_time_and_noticed_once_an_hour() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    endpoint(&rig, &project, "wh_1", &["byok.key_invalid"]).await;
+    for (id, customer) in [("pk_1", "customer"), ("pk_2", "other")] {
+        rig.connect(&project, key(id, customer)).await;
+    }
+    let turn = async |id: &str, customer: &str, millis: i64, error| {
+        let key = Some(ProviderKeyId::new(id));
+        rig.apply(&[CallRecord { key, error, ..call(&project, customer, millis) }]).await;
+    };
+    for (minute, told, noticed) in [(0, 1, 1), (20, 2, 1), (59, 3, 1), (60, 4, 2), (119, 5, 2)] {
+        turn("pk_1", "customer", minute * 60_000 + 10, Some(ErrorClass::KeyRejected)).await;
+        turn("pk_1", "customer", minute * 60_000 + 20, None).await;
+        assert_eq!(rig.number("SELECT COUNT(*) FROM webhook_deliveries").await, told, "{minute}");
+        let notices = "SELECT COUNT(*) FROM webhook_events WHERE notice_due_at IS NOT NULL";
+        assert_eq!(rig.number(notices).await, noticed, "{minute}");
+    }
+    turn("pk_2", "other", 119 * 60_000, Some(ErrorClass::KeyRejected)).await;
+    let notices = rig.store.claim_notices(at(120 * 60_000), at(121 * 60_000), 10).await.unwrap();
+    assert_eq!(notices.len(), 3, "another customer is told");
 }
 
 async fn a_rejected_key_is_a_notice_for_a_day() {
