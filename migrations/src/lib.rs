@@ -21,6 +21,7 @@ mod m0010_webhooks;
 mod m0011_key_checks;
 mod m0012_idempotency_keys;
 mod m0013_customer_erasures;
+mod m0014_credit_refunds;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_key_checks::Change),
             Box::new(m0012_idempotency_keys::Change),
             Box::new(m0013_customer_erasures::Change),
+            Box::new(m0014_credit_refunds::Change),
         ]
     }
 }

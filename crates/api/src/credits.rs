@@ -1,4 +1,4 @@
-//! Customers' credits: shown, granted, listed.
+//! Customers' credits: shown, granted, refunded, listed.
 
 use byok_domain::credits::EntryKind;
 use byok_domain::{Credits, RequestId, Timestamp};
@@ -59,23 +59,32 @@ pub(crate) async fn show(scope: Scope, ask: Ask) -> Answer {
     answer::json(&ShownCredits::from(has))
 }
 
-/// `POST /customers/{refId}/credits`.
+/// `POST /customers/{refId}/credits`: a grant, or, of a call that it names, a refund.
 pub(crate) async fn grant(scope: Scope, ask: Ask) -> Answer {
     let ref_id = named(&ask)?;
     let key = ask.header("idempotency-key").filter(|key| (1..=255).contains(&key.len()));
     let key = key.map(str::to_owned).ok_or_else(|| {
         ApiError::parameter(
-            "Send an Idempotency-Key header of 1 to 255 characters, a new one for each grant; with \
-             the same one a grant can be repeated and is given once.",
+            "Send an Idempotency-Key header of 1 to 255 characters, a new one for each grant \
+             or refund; with the same one it can be repeated and is given once.",
         )
     })?;
     let (state, at, mut fields) = ask.fields().await?;
     let amount = fields.positive("amount", Credits::MAX.get());
     let amount = fields.required("amount", amount);
     let reason = fields.line("reason");
+    let request = fields.request_id("requestId");
     let amount = Credits::new(fields.finish(amount)?);
     let grant = Grant { amount, reason, idempotency_key: key };
-    let granted = state.store.grant_credits(scope.id(), &ref_id, &grant, &scope.by(at)).await?;
+    let (store, by) = (&state.store, scope.by(at));
+    let granted = match request {
+        None => store.grant_credits(scope.id(), &ref_id, &grant, &by).await?,
+        Some(request) => {
+            // The call may have ended a moment ago.
+            state.usage.caught_up(PATIENCE).await;
+            store.refund_credits(scope.id(), &ref_id, request, &grant, &by).await?
+        }
+    };
     state.gateway.forget_customer(scope.id(), &ref_id);
     let (credits, transaction) = (granted.after.into(), granted.entry.into());
     answer::json(&Granted { credits, transaction })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use byok_domain::{InvalidRefId, ProviderId, RefId, Timestamp};
+use byok_domain::{InvalidRefId, ProviderId, RefId, RequestId, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -159,6 +159,16 @@ impl Fields {
             self.reject(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z, or a date");
         }
         time
+    }
+
+    /// A call, by its request id, if given.
+    pub(crate) fn request_id(&mut self, name: &'static str) -> Option<RequestId> {
+        let text = self.text(name)?;
+        let id = RequestId::parse(&text);
+        if id.is_none() {
+            self.reject(name, "must be a request id, as in a call's x-request-id");
+        }
+        id
     }
 
     /// A whole number that fits an `i32`, if given.

@@ -26,7 +26,8 @@ impl Credits {
         Ask::new(&self.byok, Method::GET, &["customers", ref_id.as_ref(), "credits"]).send().await
     }
 
-    /// Gives a customer credits. With the same idempotency key (your order's id, say) it is given
+    /// Gives a customer credits, or, with [`request_id`](GrantCredits::request_id), back what a call
+    /// was charged. With the same idempotency key (your order's id, say) it is given
     /// them once, however often this is sent.
     pub fn grant(
         &self,
@@ -53,6 +54,9 @@ request! {
     GrantCredits -> GrantedCredits {
         /// What for.
         field reason(String) = "reason";
+        /// The call that this is a refund of: it gives back what the call was charged, or a part
+        /// of it, and never more.
+        field request_id(String) = "requestId";
     }
 }
 

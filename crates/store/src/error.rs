@@ -1,5 +1,6 @@
 //! Why the store does not do what it was asked.
 
+use byok_domain::Credits;
 use sea_orm::DbErr;
 use thiserror::Error;
 
@@ -29,6 +30,15 @@ pub enum StoreError {
     /// The customer would have more credits than anyone may.
     #[error("the balance would pass what a customer may have")]
     TooManyCredits,
+    /// There is no call that the customer was charged for under this request id.
+    #[error("the customer was charged nothing for such a call")]
+    NotCharged,
+    /// The call was charged less than is to be refunded of it.
+    #[error("of what the call was charged, {left} credits are left to refund")]
+    RefundTooLarge {
+        /// What it was charged, less what was refunded already.
+        left: Credits,
+    },
     /// Something else has this id or digest already.
     #[error("the {0} exists already")]
     Taken(&'static str),

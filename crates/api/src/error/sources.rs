@@ -34,11 +34,22 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Reused => Self::new(
                 Code::Conflict,
-                "This Idempotency-Key was used for another grant to this customer; send a new one.",
+                "This Idempotency-Key was used for another grant or refund to this customer; send a \
+                 new one.",
             ),
             StoreError::TooManyCredits => Self::field(
                 "amount",
                 "would take the balance over 1000000000000000 credits; grant fewer",
+            ),
+            StoreError::NotCharged => Self::field(
+                "requestId",
+                "names no call that this customer was charged credits for; send the x-request-id of one",
+            ),
+            StoreError::RefundTooLarge { left } => Self::field(
+                "amount",
+                format!(
+                    "is more than the call was charged: {left} credits of it are left to refund"
+                ),
             ),
             StoreError::TooMany(what) => Self::new(
                 Code::Conflict,

@@ -1,4 +1,4 @@
-//! Granting credits, and what is told of them.
+//! Granting and refunding credits, and what is told of them.
 
 use axum::body::Body;
 use http::Request;

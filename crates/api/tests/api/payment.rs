@@ -1,5 +1,6 @@
 //! Who paid for a call, as its caller is told.
 
+use axum::body::Body;
 use byok_domain::audit::Actor;
 use byok_domain::routing::{Mode, RoutingChange};
 use byok_domain::{
@@ -8,6 +9,7 @@ use byok_domain::{
 use byok_gateway::Ambient;
 use byok_store::{By, Grant, NewPlatformKey};
 use byok_vault::{Binding, ProviderSecret, Purpose};
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::rig::{GOOD_KEY, Rig};
@@ -115,6 +117,61 @@ async fn a_fallback_is_told_in_headers_envelope_and_log_and_charged() {
     let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
     assert_eq!(reply.header("x-byo-key-source"), Some("byok"));
     assert_eq!(reply.header("x-byo-fallback"), None);
+}
+
+#[tokio::test]
+async fn a_refund_gives_back_what_its_call_was_charged_and_no_more() {
+    use byok_testkit::fake_provider::Answer;
+
+    let rig = Rig::start().await;
+    rig.sell(1_000_000).await;
+    rig.provider.accept_only([PLATFORM]);
+    let dear = json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}],
+        "usage": {"prompt_tokens": 100_000, "completion_tokens": 0, "total_tokens": 100_000},
+    });
+    rig.provider.answer_with("", move |_| Answer::json(200, &dear));
+    let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let call = reply.header("x-request-id").expect("an id").to_owned();
+    let refund = async |body: Value, key: &str| {
+        let request = Request::post("/customers/c1/credits")
+            .header("authorization", format!("Bearer {}", rig.a.secret))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        rig.raw(request.body(Body::from(body.to_string())).expect("a request")).await
+    };
+    // At once: the call's record may still be on its way.
+    let one = json!({ "amount": 1, "reason": "a bad answer", "requestId": call });
+    let told = refund(one.clone(), "one").await.ok();
+    let transaction = &told["transaction"];
+    assert_eq!((&transaction["type"], &transaction["amount"]), (&json!("refund"), &json!(1)));
+    assert_eq!(transaction["requestId"], json!(call));
+    assert_eq!(refund(one, "one").await.ok(), told);
+    refund(json!({ "amount": 1, "reason": "a bad answer" }), "one").await.refused(409, "conflict");
+
+    let charged = rig.row(&reply).await["creditsCharged"].as_u64().expect("charged");
+    let too_much = refund(json!({ "amount": charged, "requestId": call }), "two").await;
+    assert_eq!(too_much.invalid_fields(), ["amount"]);
+    assert!(too_much.text.contains(&format!("{} credits of it are left", charged - 1)));
+    let unknown = "0190a5b2-0000-7000-8000-000000000000";
+    for request in [json!(unknown), json!("no id"), json!(""), json!(7), json!([call])] {
+        let refused = refund(json!({ "amount": 1, "requestId": request }), "three").await;
+        assert_eq!(refused.invalid_fields(), ["requestId"], "{request}");
+    }
+    refund(json!({ "amount": charged - 1, "requestId": call }), "four").await.ok();
+    let path = "/customers/c1/credits";
+    assert_eq!(rig.as_a("GET", path, None).await.ok()["balance"], json!(1_000_000));
+    let listed = rig.as_a("GET", &format!("{path}/transactions"), None).await.ok();
+    let of_call = listed["data"].as_array().expect("a list").iter();
+    let kinds: Vec<_> = of_call
+        .filter(|entry| entry["requestId"] == json!(call))
+        .map(|entry| entry["type"].as_str().expect("a kind"))
+        .collect();
+    assert_eq!(kinds, ["refund", "refund", "settle", "release", "hold"]);
+    let audit = rig.as_a("GET", "/audit-logs?action=credits.granted", None).await.ok();
+    assert_eq!(audit["data"][0]["metadata"]["requestId"], json!(call));
 }
 
 #[tokio::test]
