@@ -163,7 +163,7 @@ impl Calls {
                 "Send the body without a Content-Encoding.",
             ));
         }
-        let refused = |error| errors::of_call(error, self.gateway.max_body());
+        let refused = |not_answered| errors::not_answered(not_answered, self.gateway.max_body());
         match path.kind {
             Kind::Envelope => {
                 let route = path::envelope_route(path, provider, &incoming.parts.method)?;

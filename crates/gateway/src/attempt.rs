@@ -13,6 +13,7 @@ use byok_vault::{Binding, ProviderSecret, Purpose};
 use http::uri::Scheme;
 use http::{HeaderValue, Request};
 
+use crate::call::Tried;
 use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
 use crate::judging::{Answering, Failed, Opened};
@@ -194,6 +195,15 @@ impl Payer<'_> {
                 }
             }
         }
+    }
+
+    /// What the call's caller is told of the attempt.
+    pub(crate) fn tried(&self) -> Tried {
+        let fallback = match self {
+            Self::Customer(_) => None,
+            Self::Platform(reserved) => reserved.because,
+        };
+        Tried { source: self.source(), fallback }
     }
 
     /// Where the attempt goes.

@@ -1,16 +1,17 @@
 //! The story of one call.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::sync::Arc;
 
 use byok_domain::call::Attempt as FailedAttempt;
+use byok_domain::routing::FallbackReason;
 use byok_domain::usage::HostRegion;
 use byok_domain::{Aftermath, AnswerReader, CallRecord, ErrorClass, KeySource, ProviderId};
 use byok_metering::meter::{CallContext, OpenCall};
 use byok_providers::{HideUsageChunk, ObjectRef, Unread};
 use bytes::Bytes;
 use http_body::Body;
+use thiserror::Error;
 
 use crate::answer::Answer;
 use crate::answering::close;
@@ -24,6 +25,26 @@ use crate::outgoing::Outgoing;
 use crate::payers::{Payer, Payers};
 use crate::request::{Call, CallBody, CallHead};
 
+/// A call that no answer of its provider's is handed on for.
+#[derive(Debug, Error)]
+#[error("the call was not answered")]
+pub struct NotAnswered {
+    /// Why.
+    #[source]
+    pub why: CallError,
+    /// Its last attempt, if it came to one.
+    pub tried: Option<Tried>,
+}
+
+/// An attempt, as its caller is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// Who was to pay.
+    pub source: KeySource,
+    /// Why credits were, although the customer's own key goes first.
+    pub fallback: Option<FallbackReason>,
+}
+
 impl Gateway {
     /// Makes one call: decides who pays, opens their key, sends the payload to the provider and
     /// answers with what comes back, metered as it passes. While nothing of an attempt has been
@@ -33,25 +54,35 @@ impl Gateway {
     /// ends; dropping the returned future or the answer's body cancels the call upstream.
     ///
     /// # Errors
-    /// [`CallError`] when there is no answer of the provider's to hand on. A provider's refusal is
+    /// [`NotAnswered`] when there is no answer of the provider's to hand on. A provider's refusal is
     /// an [`Answer`].
     pub fn call<B>(
         &self,
         call: Call<B>,
-    ) -> impl Future<Output = Result<Answer, CallError>> + Send + use<'_, B>
+    ) -> impl Future<Output = Result<Answer, NotAnswered>> + Send + use<'_, B>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // Boxed before the future begins, which is moved several times.
         let (head, body) = call.split();
-        self.make(Box::new(head), body)
+        let head = Box::new(head);
+        async move {
+            let mut tried = None;
+            let answer = self.make(head, body, &mut tried).await;
+            answer.map_err(|why| NotAnswered { why, tried })
+        }
     }
 
-    async fn make<B>(&self, head: Box<CallHead>, body: CallBody<B>) -> Result<Answer, CallError>
+    async fn make<B>(
+        &self,
+        head: Box<CallHead>,
+        body: CallBody<B>,
+        tried: &mut Option<Tried>,
+    ) -> Result<Answer, CallError>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         if head.headers.contains_key(headers::HOP) {
             return Err(CallError::Loop);
@@ -87,6 +118,7 @@ impl Gateway {
         let hide = outgoing.hide_usage.then(HideUsageChunk::default);
         loop {
             payer.sign(head.provider, &mut open_call);
+            *tried = Some(payer.tried());
             let sent =
                 self.send(attempt, &head, &payer, &mut outgoing, goes_on, &mut open_call).await;
             if let (Some(model), Some(record)) = (&outgoing.model, open_call.record_mut()) {

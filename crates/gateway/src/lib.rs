@@ -47,6 +47,7 @@ mod webhooks;
 
 pub use ambient::{Ambient, System};
 pub use answer::{Answer, AnswerBody, AnswerError, Refusal};
+pub use call::{NotAnswered, Tried};
 pub use directory::{
     CustomerSnapshot, Directory, DirectoryError, ObjectOwner, PlatformKey, ProjectSnapshot,
     StoredKey,

@@ -1,7 +1,7 @@
 //! Refusals of our own on the hot routes.
 
 use byok_domain::RequestId;
-use byok_gateway::{CallError, CollectError};
+use byok_gateway::{CallError, CollectError, NotAnswered};
 use byok_providers::{PayloadError, Provider};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -10,6 +10,16 @@ use serde_json::{Map, Value};
 
 use super::{CallBodyOut, payment};
 use crate::error::{ApiError, Code};
+
+/// What it is to the caller of a call that there is no answer, and who was to pay for the attempt
+/// that there was.
+pub(super) fn not_answered(not_answered: NotAnswered, limit: u64) -> ApiError {
+    let NotAnswered { why, tried } = not_answered;
+    let source = tried.map(|tried| ("x-byo-key-source", tried.source.as_str().to_owned()));
+    let fallback = tried.and_then(|tried| tried.fallback);
+    let fallback = fallback.map(|reason| ("x-byo-fallback", reason.as_str().to_owned()));
+    of_call(why, limit).with_headers(source.into_iter().chain(fallback))
+}
 
 /// What a call's failure is to its caller.
 pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {

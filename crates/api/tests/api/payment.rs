@@ -175,6 +175,44 @@ async fn a_refund_gives_back_what_its_call_was_charged_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_an_attempt_says_who_was_to_pay_for_that() {
+    use byok_testkit::fake_provider::Answer;
+
+    let rig = Rig::start().await;
+    rig.connect("c1").await;
+    rig.sell(0).await;
+    rig.provider.accept_only([PLATFORM]);
+    let reply = rig.dropped_in("/v1/chat/completions", "c1", &payload()).await;
+    assert_eq!((reply.status, reply.header("x-byo-key-source")), (402, Some("byok")));
+    assert_eq!(reply.header("x-byo-fallback"), None, "nobody took over");
+    // Nobody pays for a call that is not tried.
+    let reply = rig.enveloped("openai/chat/completions", "c2", &payload()).await;
+    assert_eq!((reply.status, reply.header("x-byo-key-source")), (402, None));
+
+    rig.sell(1_000_000).await;
+    rig.provider.accept_only([GOOD_KEY, PLATFORM]);
+    rig.connect("c1").await;
+    rig.provider.answer_with("", |seen| {
+        if seen.bearer() == Some(GOOD_KEY) {
+            Answer::overloaded()
+        } else {
+            Answer::new(302, "text/plain", "").header("location", "https://example.com/")
+        }
+    });
+    for enveloped in [false, true] {
+        let reply = if enveloped {
+            rig.enveloped("openai/chat/completions", "c1", &payload()).await
+        } else {
+            rig.dropped_in("/v1/chat/completions", "c1", &payload()).await
+        };
+        assert_eq!(reply.status, 502, "{}", reply.text);
+        assert_eq!(reply.header("x-byo-key-source"), Some("credits"));
+        assert_eq!(reply.header("x-byo-fallback"), Some("provider_down"));
+        assert_eq!(reply.header("x-byo-provider"), Some("openai"));
+    }
+}
+
+#[tokio::test]
 async fn a_402_says_what_there_is_to_pay_with() {
     let rig = Rig::start().await;
     rig.connect("c1").await;

@@ -194,7 +194,7 @@ impl Rig {
         body: CallBody<Full<Bytes>>,
     ) -> Reply {
         let call = self.prepared(path, &method, headers, body);
-        Reply::of(self.gateway.call(call).await).await
+        Reply::of(self.gateway.call(call).await.map_err(|not| not.why)).await
     }
 
     pub(crate) fn prepared(
