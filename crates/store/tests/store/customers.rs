@@ -191,7 +191,7 @@ async fn a_call_that_ends_after_its_customer_was_erased_is_charged_where_its_cre
 }
 
 /// Where a customer's name may be.
-const NAMED: [&str; 9] = [
+const NAMED: [&str; 10] = [
     "calls",
     "usage_hourly",
     "provider_objects",
@@ -201,6 +201,7 @@ const NAMED: [&str; 9] = [
     "credit_entries",
     "credit_holds",
     "webhook_events",
+    "idempotency_keys",
 ];
 
 impl Rig {
