@@ -31,8 +31,9 @@ fn idempotency_keys() -> TableCreateStatement {
         .col(ColumnDef::new("key_digest").blob().not_null())
         .col(ColumnDef::new("body_digest").blob().not_null())
         .col(ColumnDef::new("request_id").blob().not_null())
-        // The key of the entry of the ledger that charges the call, once there is one.
+        // The keys of the ledger's entries that charge the call and give back what was held for it.
         .col(ColumnDef::new("settled_by").text().not_null())
+        .col(ColumnDef::new("released_by").text().not_null())
         .col(ColumnDef::new("expires_at").big_integer().not_null())
         .primary_key(Index::create().col("project_id").col("ref_id").col("key_digest"))
         .to_owned()

@@ -17,8 +17,8 @@ pub trait CreditLedger: Send + Sync + 'static {
     /// [`Held::Amount`], that is durable, and nobody else counts on it.
     ///
     /// Asked again for the same call, it answers the same. Asked for another call with the same
-    /// [idempotency key](Hold::idempotency), it holds nothing while the first one runs, and for a day
-    /// after that was charged.
+    /// [idempotency key](Hold::idempotency), it holds nothing for a day, unless the first one was
+    /// never sent or cost nothing.
     ///
     /// # Errors
     /// [`LedgerError`] when it is not known whether credits were set aside. Then the call must not

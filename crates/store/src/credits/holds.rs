@@ -21,6 +21,9 @@ const HEAD: &str =
     "INSERT INTO credit_holds (project_id, request_id, ref_id, amount, deadline) VALUES";
 const TAIL: &str = " ON CONFLICT (project_id, request_id) DO NOTHING";
 
+/// Why credits are given back although their call may have been made: its end was never recorded.
+const OVERDUE: &str = "overdue";
+
 /// Holds that are looked up at a time.
 const LOOK_UP: usize = 256;
 
@@ -77,7 +80,20 @@ pub(super) async fn hold_all(
         changes.push(Sums { project, ref_id, balance: 0, held });
     }
     change(connection, &changes).await?;
-    // What is asked for again may itself hold the last credits.
+    for (at, first) in repeats {
+        answers[at] = match answers[first] {
+            Held::Amount(_) if holds[at].request != holds[first].request => {
+                Held::Repeat(Repeat::of(holds[at], holds[first]))
+            }
+            // Both repeat a call before this batch, or this one is that call.
+            Held::Repeat(_) => {
+                let earlier = repeats::earlier(connection, holds[at]).await?;
+                earlier.map_or(Held::Empty, Held::Repeat)
+            }
+            other => other,
+        };
+    }
+    // What is asked for again is held for already, though nothing else may be left.
     let is_refused = |(at, _): &(usize, &&Hold)| answers[*at] == Held::Empty;
     let refused: Vec<_> = holds.iter().enumerate().filter(is_refused).collect();
     let asked: Vec<_> = refused.iter().map(|(_, hold)| **hold).collect();
@@ -86,14 +102,6 @@ pub(super) async fn hold_all(
         if let Some(amount) = held.get(&(&hold.project, hold.request)) {
             answers[at] = Held::Amount(*amount);
         }
-    }
-    for (at, first) in repeats {
-        answers[at] = match answers[first] {
-            Held::Amount(_) if holds[at].request != holds[first].request => {
-                Held::Repeat(Repeat::of(holds[at], holds[first]))
-            }
-            other => other,
-        };
     }
     let inserted = execute_rows(connection, HEAD, 5, TAIL, &made, |(hold, amount), values| {
         values.extend([
@@ -193,11 +201,12 @@ pub(super) async fn take(
     Ok(taken)
 }
 
-/// Gives back what is held for calls of a project.
+/// Gives back what is held for calls of a project; `reason` is why, if not that they were never sent.
 pub(super) async fn release(
     connection: &impl ConnectionTrait,
     project: &ProjectId,
     requests: &[RequestId],
+    reason: Option<&str>,
     at: Timestamp,
 ) -> Result<Vec<Released>, StoreError> {
     let taken = take(connection, project, requests).await?;
@@ -208,7 +217,8 @@ pub(super) async fn release(
         let amount = signed(*amount);
         *accounts.entry(ref_id).or_default() += amount;
         let kind = EntryKind::Release;
-        entries.push(NewEntry::of_call(project, ref_id, kind, amount, *request, at));
+        let entry = NewEntry::of_call(project, ref_id, kind, amount, *request, at);
+        entries.push(NewEntry { reason: reason.map(str::to_owned), ..entry });
     }
     let changes = accounts.into_iter().map(|(ref_id, amount)| {
         let held = -amount;
@@ -244,7 +254,8 @@ impl Store {
             }
             for (project, requests) in projects {
                 let project = ProjectId::new(project);
-                released += release(&transaction, &project, &requests, now).await?.len() as u64;
+                let taken = release(&transaction, &project, &requests, Some(OVERDUE), now).await?;
+                released += taken.len() as u64;
             }
             transaction.commit().await?;
         }

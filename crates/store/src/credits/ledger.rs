@@ -8,17 +8,17 @@ use byok_domain::{ProjectId, RequestId, Timestamp};
 use byok_metering::{CreditLedger, Held, Hold, LedgerError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::holds::{Known, already_held, hold_all, release};
-use super::repeats;
 use crate::{Store, StoreError};
 
 /// What goes into one commit. A disk syncs some hundred times a second: one call a commit would
 /// bound all calls on credits by that.
 const BATCH: usize = 256;
 
-/// How often holds past their deadline are looked for.
+/// How often holds past their deadline, and keys past theirs, are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// How long a caller waits. Longer than a disk or another process ever takes that does its work,
@@ -52,7 +52,7 @@ impl Ledger {
     pub fn start(
         store: Store,
         runtime: &Handle,
-        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        now: impl Fn() -> Timestamp + Clone + Send + Sync + 'static,
     ) -> Self {
         let (queue, asked) = mpsc::channel(4 * BATCH);
         runtime.spawn(work(store, asked, now));
@@ -94,29 +94,31 @@ impl CreditLedger for Ledger {
 async fn work(
     store: Store,
     mut asked: mpsc::Receiver<Asked>,
-    now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    now: impl Fn() -> Timestamp + Clone + Send + Sync + 'static,
 ) {
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Beside the calls, which do not wait for it, and as long as there are any.
+    let mut sweeping = JoinSet::new();
+    sweeping.spawn(sweep(store.clone(), now.clone()));
+    let mut batch = Vec::with_capacity(BATCH);
+    while asked.recv_many(&mut batch, BATCH).await > 0 {
+        let next = Vec::with_capacity(BATCH);
+        serve(&store, std::mem::replace(&mut batch, next), &now).await;
+    }
+}
+
+/// Gives back what is held past its deadline, and removes idempotency keys that have expired.
+async fn sweep(store: Store, now: impl Fn() -> Timestamp) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let mut batch = Vec::with_capacity(BATCH);
-        tokio::select! {
-            received = asked.recv_many(&mut batch, BATCH) => {
-                if received == 0 {
-                    return;
-                }
-                serve(&store, batch, &now).await;
-            }
-            _ = sweep.tick() => {
-                match store.release_overdue(now()).await {
-                    Ok(0) => {}
-                    Ok(holds) => tracing::warn!(holds, "credits were held past their deadline; given back"),
-                    Err(error) => tracing::error!(%error, "overdue holds of credits cannot be released"),
-                }
-                if let Err(error) = repeats::prune(store.database().writer(), now()).await {
-                    tracing::warn!(%error, "idempotency keys that have expired cannot be removed");
-                }
-            }
+        ticks.tick().await;
+        match store.release_overdue(now()).await {
+            Ok(0) => {}
+            Ok(holds) => tracing::warn!(holds, "credits were held past their deadline; given back"),
+            Err(error) => tracing::error!(%error, "overdue holds of credits cannot be released"),
+        }
+        if let Err(error) = store.prune_idempotency_keys(now()).await {
+            tracing::warn!(%error, "idempotency keys that have expired cannot be removed");
         }
     }
 }
@@ -143,7 +145,7 @@ async fn serve(store: &Store, mut batch: Vec<Asked>, now: &(impl Fn() -> Timesta
             (Asked::Hold(hold, answer), Ok(_)) => {
                 let held = answers.next().copied().unwrap_or(Held::Empty);
                 // The caller left while it waited: nobody would ever use what is held.
-                if answer.send(Ok(held)).is_err() && held != Held::Empty {
+                if answer.send(Ok(held)).is_err() && matches!(held, Held::Amount(_)) {
                     unwanted.push(Release {
                         project: hold.project,
                         request: hold.request,
@@ -172,7 +174,7 @@ async fn commit(store: &Store, batch: &[Asked], again: bool) -> Result<Vec<Held>
     let transaction = store.database().begin().await?;
     for asked in batch {
         if let Asked::Release(Release { project, request, at }, _) = asked {
-            release(&transaction, project, &[*request], *at).await?;
+            release(&transaction, project, &[*request], None, *at).await?;
         }
     }
     let holds: Vec<_> = batch
@@ -194,7 +196,7 @@ async fn commit(store: &Store, batch: &[Asked], again: bool) -> Result<Vec<Held>
 async fn give_back(store: &Store, unwanted: &[Release]) -> Result<(), StoreError> {
     let transaction = store.database().begin().await?;
     for Release { project, request, at } in unwanted {
-        release(&transaction, project, &[*request], *at).await?;
+        release(&transaction, project, &[*request], None, *at).await?;
     }
     Ok(transaction.commit().await?)
 }

@@ -297,8 +297,26 @@ async fn a_call_that_was_not_charged_may_be_made_again() {
     let aftermath = Aftermath { credits: None, ..record.aftermath.clone() };
     rig.apply(&[CallRecord { aftermath, ..record }]).await;
     assert_eq!(ledger.hold(last.clone()).await.unwrap(), Held::Amount(credits(10)));
-    assert_eq!(ledger.hold(last).await.unwrap(), Held::Amount(credits(10)), "the same call");
-    assert_eq!(rig.has(&project, "c").await, (100, 10));
+    assert_eq!(
+        ledger.hold(last.clone()).await.unwrap(),
+        Held::Amount(credits(10)),
+        "the same call"
+    );
+    // A batch of it, of its repeats, and of others.
+    let others = [named(&project, "c", 1, 1), named(&project, "c", 2, 1), last.clone()];
+    let [repeat, other, same] = others.map(|hold| ledger.hold(hold));
+    let (repeat, other, same) = tokio::join!(repeat, other, same);
+    assert_eq!(repeat.unwrap(), Held::Repeat(Repeat::Running(last.request)));
+    assert_eq!(other.unwrap(), Held::Amount(credits(10)));
+    assert_eq!(same.unwrap(), Held::Amount(credits(10)));
+    // Nothing was heard of it: it may yet be charged, and is.
+    rig.store.release_overdue(at(600_001)).await.unwrap();
+    let running = Held::Repeat(Repeat::Running(last.request));
+    assert_eq!(ledger.hold(named(&project, "c", 1, 1)).await.unwrap(), running);
+    rig.apply(&[paid(&project, "c", last.request, 3)]).await;
+    let charged = Held::Repeat(Repeat::Charged(last.request));
+    assert_eq!(ledger.hold(named(&project, "c", 1, 1)).await.unwrap(), charged);
+    assert_eq!(rig.has(&project, "c").await, (97, 0));
     rig.assert_books_balance().await;
 }
 
