@@ -51,7 +51,10 @@ pub fn document() -> Value {
     for (plain, methods) in calls.as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
             for path in [plain.clone(), format!("{PREFIX}{plain}")] {
-                let operation = complete(operation.clone(), plain, &path, false);
+                let mut operation = complete(operation.clone(), plain, &path, false);
+                if method == "post" {
+                    add_parameter(&mut operation, "callKey");
+                }
                 add(&mut paths, &path, method, operation);
             }
         }
@@ -89,13 +92,10 @@ fn add(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Valu
 
 /// An operation as it is served under `path`, where `plain` is the path it is written under.
 fn complete(mut operation: Value, plain: &str, path: &str, open: bool) -> Value {
-    let Some(members) = operation.as_object_mut() else { return operation };
     if path.contains("{projectId}") {
-        let parameters = members.entry("parameters").or_insert_with(|| json!([]));
-        if let Some(list) = parameters.as_array_mut() {
-            list.insert(0, json!({ "$ref": "#/components/parameters/projectId" }));
-        }
+        add_parameter(&mut operation, "projectId");
     }
+    let Some(members) = operation.as_object_mut() else { return operation };
     if path != plain
         && let Some(Value::String(id)) = members.get_mut("operationId")
     {
@@ -115,6 +115,14 @@ fn complete(mut operation: Value, plain: &str, path: &str, open: bool) -> Value 
     let security = if open { json!([]) } else { json!([{ "token": [] }]) };
     members.insert("security".into(), security);
     operation
+}
+
+fn add_parameter(operation: &mut Value, name: &str) {
+    let Some(members) = operation.as_object_mut() else { return };
+    let parameters = members.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(list) = parameters.as_array_mut() {
+        list.insert(0, json!({ "$ref": format!("#/components/parameters/{name}") }));
+    }
 }
 
 fn of(schema: &Value) -> Value {
