@@ -113,7 +113,8 @@ pub(crate) async fn erase(scope: Scope, ask: Ask) -> Answer {
     let tombstone = RefId::parse(&format!("erased_{random:032x}")).map_err(ApiError::internal)?;
     // Calls that have ended are renamed with the others.
     ask.state.usage.caught_up(PATIENCE).await;
-    let by = scope.by(ask.at);
+    // Not when it was asked for: calls have begun since.
+    let by = scope.by(ask.state.ambient.now());
     let erased = ask.state.store.erase_customer(scope.id(), &ref_id, &tombstone, &by).await?;
     ask.state.gateway.forget_erased(scope.id(), &ref_id);
     let erased = erased.ok_or_else(|| ApiError::not_found("customer"))?;

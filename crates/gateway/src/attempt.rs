@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use byok_domain::circuit::Outcome;
 use byok_domain::limits::Remaining;
 use byok_domain::usage::HostRegion;
-use byok_domain::{CallRecord, ErrorClass, Timestamp};
+use byok_domain::{CallRecord, ErrorClass, KeySource, Timestamp};
 use byok_metering::meter::OpenCall;
 use byok_net::{Base, SendBody};
 use byok_providers::{NextAddress, OutgoingRequest, Provider};
@@ -71,6 +71,10 @@ impl Gateway {
         let member = provider.added_member(&head.route, model, config);
         let body = outgoing.body(member, last);
         let mut headers = headers::upstream(provider, &head.headers);
+        if payer.source() == KeySource::Credits {
+            // Customers may choose the same, and share the account.
+            headers.remove(headers::IDEMPOTENCY_KEY);
+        }
         if base.is_customers() {
             headers.insert(headers::HOP, HeaderValue::from_static("1"));
         }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use byok_domain::call::Attempt as FailedAttempt;
 use byok_domain::routing::FallbackReason;
 use byok_domain::usage::HostRegion;
 use byok_domain::{Aftermath, AnswerReader, CallRecord, ErrorClass, KeySource, ProviderId};
 use byok_metering::meter::{CallContext, OpenCall};
-use byok_providers::{HideUsageChunk, ObjectRef, Unread};
+use byok_providers::{HideUsageChunk, ObjectRef, Unread, kept_answer};
 use bytes::Bytes;
 use http_body::Body;
 use thiserror::Error;
@@ -20,10 +21,13 @@ use crate::error::CallError;
 use crate::gateway::{Gateway, Project, UsableKey};
 use crate::headers;
 use crate::judging::{Failed, Opened};
-use crate::named_objects::{Named, RESPONSE, is_gone_on_from};
+use crate::named_objects::Named;
 use crate::outgoing::Outgoing;
 use crate::payers::{Payer, Payers};
 use crate::request::{Call, CallBody, CallHead};
+
+/// How long it takes at most, as a rule, until all servers know what one of them has recorded.
+const BECOMES_KNOWN: Duration = Duration::from_millis(500);
 
 /// A call that no answer of its provider's is handed on for.
 #[derive(Debug, Error)]
@@ -152,6 +156,7 @@ impl Gateway {
                 Ok(next) => attempt = next,
                 Err(error) => {
                     payer.sign(head.provider, &mut open_call);
+                    *tried = Some(payer.tried());
                     return Box::pin(refuse(open_call, failed.class, error)).await;
                 }
             }
@@ -212,8 +217,8 @@ impl Gateway {
         let on_credits =
             call.record_mut().is_some_and(|record| record.source == KeySource::Credits);
         let mut route = Cow::Borrowed(&head.route);
-        if on_credits && route.operation.name == "responses" {
-            route.to_mut().makes = Some(RESPONSE);
+        if let Some(kind) = kept_answer(&route).filter(|_| on_credits) {
+            route.to_mut().makes = Some(kind);
         }
         // Some compress although they are told not to: then nothing can be read.
         let reader: Box<dyn AnswerReader> = if headers::is_coded(&opened.headers) {
@@ -247,13 +252,10 @@ impl Gateway {
         let route = &head.route;
         let touched = route.object.is_some()
             || route.makes.is_some()
-            || !named.iter().all(is_gone_on_from)
+            || !named.is_empty()
             || head.continues.is_some();
         let mut stored = Stored { touched, made_with: None, owned: false };
         for object in route.object.iter().chain(named) {
-            if is_gone_on_from(object) {
-                continue;
-            }
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
             let Some(owner) = self.owner(head, provider, object).await? else { continue };
@@ -288,8 +290,8 @@ impl Gateway {
         }
     }
 
-    /// Refuses what goes on from an answer that the platform's account did not give this customer:
-    /// the account keeps those of all customers.
+    /// Refuses what goes on from anything that the platform's account did not make for this
+    /// customer: it keeps that of all customers.
     ///
     /// # Errors
     /// [`CallError::NoObject`], or when whose it is cannot be looked up.
@@ -297,13 +299,16 @@ impl Gateway {
         &self,
         head: &CallHead,
         provider: &ProviderId,
-        named: &[ObjectRef],
+        outgoing: &Outgoing,
     ) -> Result<(), CallError> {
-        for object in named {
-            if !is_gone_on_from(object) {
-                continue;
+        for object in outgoing.gone_on_from(&head.route) {
+            let mut owner = self.owner(head, provider, &object).await?;
+            if owner.is_none() && !object.id.is_empty() {
+                // Another server may have made it, whose records are on their way.
+                tokio::time::sleep(BECOMES_KNOWN).await;
+                owner = self.owner(head, provider, &object).await?;
             }
-            match self.owner(head, provider, object).await? {
+            match owner {
                 Some(owner) if owner.ref_id == head.ref_id && owner.key.is_none() => {}
                 _ => return Err(CallError::NoObject(object.kind)),
             }

@@ -13,7 +13,7 @@ use byok_metering::limit_counters::{LimitCounters, Slot};
 use byok_metering::meter::OnCredits;
 use byok_metering::{CountedCall, CreditLedger, Held, Hold, IdempotencyKey, LedgerError};
 use byok_net::Base;
-use byok_providers::{Plane, Route};
+use byok_providers::{BodyKind, Plane, Route};
 use byok_vault::{Binding, ProviderSecret, Purpose};
 use http::Method;
 
@@ -84,7 +84,7 @@ impl Gateway {
         let base = self.base(head.provider, &head.project, &key.config, Plane::Runtime);
         let base = base.ok_or(CallError::Blocked)?;
         outgoing.take_in().await?;
-        self.require_own(head, provider, &outgoing.objects).await?;
+        self.require_own(head, provider, outgoing).await?;
         let expected = self.expected(&head.route, project, provider, outgoing, at)?;
         // Not the time that the call came in at: its body may have taken long.
         let now = self.ambient.now();
@@ -118,6 +118,9 @@ impl Gateway {
         outgoing: &Outgoing,
     ) -> Option<IdempotencyKey> {
         let key = head.headers.get(headers::IDEMPOTENCY_KEY)?.as_bytes();
+        if key.is_empty() {
+            return None;
+        }
         let Route { method, path, .. } = &head.route;
         let query = head.query.as_deref().unwrap_or_default();
         let route = [provider.as_str(), method.as_str(), path, query].join("\n");
@@ -140,8 +143,9 @@ impl Gateway {
         if is_free(route) {
             return Ok(Credits::ZERO);
         }
-        // What is not known of an operation is what it costs, and what of others it shows.
-        if !route.known {
+        // What is not known of an operation is what it costs, and what of others it shows. One whose
+        // body is not read is about what the account keeps.
+        if !route.known || route.operation.body == BodyKind::Opaque {
             return Err(CallError::Unpriced(None));
         }
         let unpriced = || CallError::Unpriced(outgoing.model.clone());

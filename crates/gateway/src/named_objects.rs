@@ -2,20 +2,11 @@
 
 use byok_domain::Findings;
 use byok_domain::call::ProviderObject;
-use byok_providers::{ObjectRef, Route};
+use byok_providers::Route;
 use serde::Deserialize;
 
 /// The longest batch that is read for the files it names, in bytes; one has a few thousand.
 const LONGEST_BATCH: usize = 256 * 1024;
-
-/// Whether what a payload names is something that an account goes on from: who has made it matters
-/// where many customers share the account.
-pub(crate) fn is_gone_on_from(object: &ObjectRef) -> bool {
-    matches!(object.kind, RESPONSE | "conversation")
-}
-
-/// An answer that a later call may go on from.
-pub(crate) const RESPONSE: &str = "response";
 
 /// Where an answer names stored objects that are to be bound to its customer.
 pub(crate) enum Named {

@@ -1,11 +1,12 @@
 //! A request as it goes out, and what was read of it. It is kept as long as it may be sent again.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
 use byok_domain::Usage;
 use byok_net::SendBody;
-use byok_providers::{AskedOutput, ObjectRef, Provider, Route, asked_output};
+use byok_providers::{AskedOutput, ObjectRef, Provider, Route, asked_output, gone_on_from};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::Body;
@@ -156,11 +157,16 @@ impl Outgoing {
     /// How much of an answer it asks for.
     pub(crate) fn asked(&self) -> AskedOutput {
         match &self.body {
-            OutgoingBody::Pieces(pieces) => match pieces.as_slice() {
-                [whole] => asked_output(whole),
-                pieces => asked_output(&pieces.concat()),
-            },
+            OutgoingBody::Pieces(pieces) => asked_output(&whole(pieces)),
             OutgoingBody::Stream(_) => AskedOutput::default(),
+        }
+    }
+
+    /// What it goes on from that an account keeps.
+    pub(crate) fn gone_on_from(&self, route: &Route) -> Vec<ObjectRef> {
+        match &self.body {
+            OutgoingBody::Pieces(pieces) => gone_on_from(route, &whole(pieces)),
+            OutgoingBody::Stream(_) => Vec::new(),
         }
     }
 }
@@ -196,6 +202,13 @@ impl From<AttemptBody> for SendBody {
             }
             _ => Self::stream(Pieces::new(pieces)),
         }
+    }
+}
+
+fn whole(pieces: &[Bytes]) -> Cow<'_, [u8]> {
+    match pieces {
+        [whole] => Cow::Borrowed(whole),
+        pieces => Cow::Owned(pieces.concat()),
     }
 }
 

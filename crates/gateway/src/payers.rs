@@ -142,6 +142,12 @@ impl<'c> Payers<'c> {
             Ok(None) => None,
             // Credits do not buy this call: a key that was passed over for them may.
             Err(error @ CallError::Unpriced(_)) if because.is_some() => Some(error),
+            // What it goes on from may be the customer's own account's.
+            Err(error @ CallError::NoObject(_))
+                if because.is_some() || self.plan == Plan::CreditsThenByok =>
+            {
+                Some(error)
+            }
             Err(error) => return Err(error),
         };
         let keys_may_pay = self.plan == Plan::CreditsThenByok || because.is_some();
@@ -197,7 +203,7 @@ impl<'c> Payers<'c> {
                     Ok(Some(reserved)) => return Ok(Some(Payer::Platform(reserved))),
                     Ok(None) => (self.plan, self.credits) = (Plan::Byok, CreditsSide::Empty),
                     // Credits do not buy this call: for it there is no side of credits.
-                    Err(CallError::Unpriced(_)) => {
+                    Err(CallError::Unpriced(_) | CallError::NoObject(_)) => {
                         (self.plan, self.credits) = (Plan::Byok, CreditsSide::NoPlatformKeys);
                     }
                     Err(error) => return Err(error),

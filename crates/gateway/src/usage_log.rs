@@ -8,9 +8,9 @@ use byok_metering::{Applied, UsageLog, UsageLogError};
 
 use crate::gateway::Gateway;
 
-/// A usage log whose changes of key status reach the gateway's caches at once: a key that the
-/// provider rejected is tried last from the next call on. So does that credits have run out. What it has taken over of the objects
-/// that calls made, the gateway need not remember any more.
+/// A usage log of which the gateway's caches learn at once that a key has another status (one that the
+/// provider rejected is tried last from the next call on), and that a customer's credits have run out.
+/// What it has taken over of the objects that calls made, the gateway need not remember any more.
 pub struct WatchedUsageLog<L> {
     log: L,
     gateway: Arc<Gateway>,

@@ -13,6 +13,7 @@ mod bedrock;
 mod cohere;
 mod compatible;
 mod config_fields;
+mod gone_on_from;
 mod google;
 mod hosts;
 mod json_bytes;
@@ -33,6 +34,7 @@ mod unread;
 mod wire_usage;
 
 pub use asked::{AskedOutput, asked_output};
+pub use gone_on_from::{gone_on_from, kept_answer};
 pub use key_format::misplaced;
 pub use media_type::{MediaType, essence};
 pub use next_address::{NextAddress, readdressed};

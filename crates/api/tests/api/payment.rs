@@ -272,7 +272,8 @@ async fn of_a_hundred_calls_with_one_idempotency_key_one_is_made_and_charged() {
         assert_eq!((repeat.status, &told["error"]["code"]), (409, &json!("conflict")), "{told}");
         assert_eq!(told["data"], json!({"repeats": first, "state": "running"}));
     }
-    assert_eq!(rig.provider.take_requests().len(), 1);
+    let seen = rig.provider.take_requests();
+    assert_eq!((seen.len(), seen[0].header("idempotency-key")), (1, None), "it is ours alone");
     let charged = rig.row(made).await["creditsCharged"].as_u64().expect("charged");
     let left = async || {
         let project = ProjectId::new(rig.a.id.as_str());
@@ -349,18 +350,59 @@ async fn on_credits_a_customer_goes_on_from_its_own_responses_alone() {
         rig.row(&streamed).await;
         rig.gateway.forget_all();
     }
-    for unknown in
-        [json!({"previous_response_id": "resp_elsewhere"}), json!({"conversation": "conv_1"})]
-    {
-        assert_eq!(ask("c1", unknown).await.status, 404);
+    for unknown in [
+        json!({"previous_response_id": "resp_elsewhere"}),
+        json!({"conversation": "conv_1"}),
+        json!({"conversation": {}}),
+        json!({"input": [{"type": "item_reference", "id": "msg_1"}]}),
+        json!({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}),
+    ] {
+        assert_eq!(ask("c1", unknown.clone()).await.status, 404, "{unknown}");
     }
+    let twice = r#"{"model":"gpt-4o-mini","input":"Hi","conversation":{"id":"a","id":"b"}}"#;
+    let twice = rig.dropped_in_raw("/v1/responses", "c1", twice).await;
+    assert_eq!(twice.status, 404, "{}", twice.text);
     rig.provider.take_requests();
     let own_key = rig.connect("c2").await;
     assert_eq!(own_key["status"], "invalid", "the provider takes the platform's key alone");
     rig.provider.accept_only([GOOD_KEY]);
     rig.connect("c2").await;
-    let own = ask("c2", json!({"previous_response_id": "resp_of_its_own_account"})).await;
+    let own_account = json!({"previous_response_id": "resp_of_its_own_account"});
+    let own = ask("c2", own_account.clone()).await;
     assert_eq!((own.status, own.header("x-byo-key-source")), (200, Some("byok")), "{}", own.text);
+
+    // Credits cannot go on from it: they neither hide that its account is down, nor go first.
+    rig.provider.answer_with("", |_| Answer::overloaded());
+    let down = ask("c2", own_account.clone()).await;
+    assert_eq!(
+        (down.status, down.header("x-byo-key-source")),
+        (503, Some("byok")),
+        "{}",
+        down.text
+    );
+    rig.provider.behave();
+    rig.mode(Mode::CreditFirst).await;
+    let own = ask("c2", own_account).await;
+    assert_eq!(own.header("x-byo-key-source"), Some("byok"), "{}", own.text);
+}
+
+#[tokio::test]
+async fn credits_pay_for_nothing_that_the_platforms_account_keeps() {
+    let rig = Rig::start().await;
+    rig.sell(1_000).await;
+    let form =
+        "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\ngpt-4o-mini\r\n--b--\r\n";
+    for (method, path) in [
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("DELETE", "/v1/responses/resp_1"),
+        ("DELETE", "/v1/models/ft:gpt-4o-mini:own"),
+        ("GET", "/v1/files"),
+        ("GET", "/v1/batches"),
+    ] {
+        let reply = rig.formed(method, path, "c1", form).await;
+        assert_eq!(reply.status, 422, "{method} {path}: {}", reply.text);
+    }
+    assert!(rig.provider.requests().is_empty());
 }
 
 #[tokio::test]

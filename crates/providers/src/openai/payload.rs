@@ -1,6 +1,5 @@
 //! The few fields of a request that are acted on, and the one edit that is made.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use byok_domain::Usage;
@@ -25,10 +24,6 @@ struct Fields<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     input_file_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    previous_response_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    conversation: Option<&'a RawValue>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -89,7 +84,10 @@ pub(super) fn prepare(
         None
     };
     let presumed = presumed(route.operation.name, &fields);
-    let objects = objects(&fields);
+    let objects = json_parts::text(fields.input_file_id)
+        .map(|id| ObjectRef { kind: "file", id: id.into_owned() })
+        .into_iter()
+        .collect();
     let model = json_parts::text(fields.model).map(Arc::from);
     let hide_usage = edit.is_some();
     Ok(Payload {
@@ -100,26 +98,6 @@ pub(super) fn prepare(
         presumed,
         objects,
     })
-}
-
-/// What the request names of what an account keeps.
-fn objects(fields: &Fields<'_>) -> Vec<ObjectRef> {
-    #[derive(Deserialize)]
-    struct Conversation {
-        id: String,
-    }
-    let text = |field| json_parts::text(field).map(Cow::into_owned);
-    // It may be given as a text or as an object.
-    let conversation = text(fields.conversation).or_else(|| {
-        let given = serde_json::from_str::<Conversation>(fields.conversation?.get());
-        given.ok().map(|conversation| conversation.id)
-    });
-    let named = [
-        ("file", text(fields.input_file_id)),
-        ("response", text(fields.previous_response_id)),
-        ("conversation", conversation),
-    ];
-    named.into_iter().filter_map(|(kind, id)| Some(ObjectRef { kind, id: id? })).collect()
 }
 
 /// The body with `stream_options.include_usage` set, as pieces around the insertion; `None` when
@@ -223,15 +201,6 @@ mod tests {
         assert_eq!(payload.presumed.map(|u| u.characters), Some(6));
         let payload = prepared("batches", r#"{"input_file_id":"file-1"}"#, true);
         assert_eq!(payload.objects, [ObjectRef { kind: "file", id: "file-1".into() }]);
-        for (body, kind, id) in [
-            (r#"{"previous_response_id":"resp_1"}"#, "response", "resp_1"),
-            (r#"{"conversation":"conv_1","previous_response_id":null}"#, "conversation", "conv_1"),
-            (r#"{"conversation":{"id":"conv_1"}}"#, "conversation", "conv_1"),
-        ] {
-            let payload = prepared("responses", body, true);
-            assert_eq!(payload.objects, [ObjectRef { kind, id: id.into() }]);
-        }
-        assert_eq!(prepared("responses", r#"{"conversation":{}}"#, true).objects, []);
         let payload = prepared("chat/completions", r#"{"model":{"a":1},"stream":"true"}"#, true);
         assert_eq!((payload.model, payload.stream), (None, false));
     }

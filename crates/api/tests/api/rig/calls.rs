@@ -29,6 +29,19 @@ impl Rig {
         self.sent(Request::post(path).header("x-byo-ref-id", ref_id), payload).await
     }
 
+    /// As [`dropped_in`](Self::dropped_in), with a payload as it is written.
+    pub(crate) async fn dropped_in_raw(&self, path: &str, ref_id: &str, payload: &str) -> Reply {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.sent_raw(request.header("x-byo-ref-id", ref_id), payload).await
+    }
+
+    /// A request through the drop-in routes whose body is a form with the boundary `b`.
+    pub(crate) async fn formed(&self, method: &str, path: &str, ref_id: &str, form: &str) -> Reply {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "multipart/form-data; boundary=b");
+        self.sent_raw(request.header("x-byo-ref-id", ref_id), form).await
+    }
+
     /// As [`dropped_in`](Self::dropped_in), to OpenAI's chat, with a key to tell repeats of it by.
     pub(crate) async fn repeatable(&self, key: &str, ref_id: &str, payload: &Value) -> Reply {
         let request = Request::post("/v1/chat/completions").header("idempotency-key", key);
@@ -53,9 +66,13 @@ impl Rig {
     }
 
     async fn sent_as(&self, request: Builder, body: &Value) -> Reply {
+        self.sent_raw(request, &body.to_string()).await
+    }
+
+    async fn sent_raw(&self, request: Builder, body: &str) -> Reply {
         let request = request
             .header("authorization", format!("Bearer {}", self.a.secret))
-            .body(Body::from(body.to_string()))
+            .body(Body::from(body.to_owned()))
             .expect("a request");
         Reply::relayed(self.whole.clone().oneshot(request).await.expect("never fails")).await
     }
