@@ -2,9 +2,9 @@
 //! what it remembers.
 //!
 //! Whatever is written to the audit log is told in the transaction that writes it, by PostgreSQL's
-//! NOTIFY, and so is what has no entry there: a change of a key's status or circuit, and of credits
-//! by calls. Who listens looks into the audit log once a second besides, for what was told and not
-//! heard. An SQLite file has one process, which knows what it does.
+//! NOTIFY, and so is what has no entry there: a change of a key's status or circuit, and that calls
+//! took a customer's last credits. Who listens looks into the audit log once a second besides, for
+//! what was told and not heard. An SQLite file has one process, which knows what it does.
 
 mod watch;
 

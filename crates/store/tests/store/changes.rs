@@ -141,10 +141,10 @@ async fn who_pays_and_what_customers_have_is_heard_by_others_on_postgres() {
         let grant = Grant { amount: Credits::new(5), reason: None, idempotency_key: "k".into() };
         store.grant_credits(&project, &customer, &grant, &by).await.unwrap();
         other.hears(&customers).await;
-        // Calls that credits pay for and that open a circuit have no entries in the audit log.
+        // Calls that take the last credits and that open a circuit have no entries in the audit log.
         let mut record = call(&project, "c", 5);
         record.source = KeySource::Credits;
-        record.aftermath.credits = Some(Credits::new(2));
+        record.aftermath.credits = Some(Credits::new(5));
         rig.apply(&[record]).await;
         other.hears(&customers).await;
         let mut record = call(&project, "c", 6);
