@@ -19,6 +19,7 @@ on_each_database!(
     a_call_that_is_made_again_with_its_idempotency_key_is_charged_once,
     a_hundred_calls_with_one_idempotency_key_are_one_call,
     a_call_that_was_not_charged_may_be_made_again,
+    idempotency_keys_are_forgotten_after_a_day,
     what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down,
     a_record_that_comes_again_charges_nothing_more,
     many_calls_of_many_customers_settle_in_one_batch,
@@ -318,6 +319,29 @@ async fn a_call_that_was_not_charged_may_be_made_again() {
     assert_eq!(ledger.hold(named(&project, "c", 1, 1)).await.unwrap(), charged);
     assert_eq!(rig.has(&project, "c").await, (97, 0));
     rig.assert_books_balance().await;
+}
+
+async fn idempotency_keys_are_forgotten_after_a_day() {
+    let rig = Rig::new().await;
+    let project = rig.project(1).await;
+    rig.give(&project, "c", 100_000).await;
+    let first = ledger(&rig);
+    for key in 0..=1 {
+        let hold = Hold { at: at(i64::from(key)), ..named(&project, "c", key, 1) };
+        assert_eq!(first.hold(hold).await.unwrap(), Held::Amount(credits(10)));
+    }
+    let day = 24 * 60 * 60 * 1000;
+    for (now, kept) in [(day - 1, 2), (day, 1), (day + 1, 0)] {
+        // It looks for them when it starts.
+        let _ledger = Ledger::start(rig.store.clone(), &Handle::current(), move || at(now));
+        for _ in 0..100 {
+            if rig.number("SELECT COUNT(*) FROM idempotency_keys").await == kept {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(rig.number("SELECT COUNT(*) FROM idempotency_keys").await, kept, "{now}");
+    }
 }
 
 async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {
