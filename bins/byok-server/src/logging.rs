@@ -9,7 +9,8 @@ use crate::config::{Log, LogFormat};
 
 /// Starts logging to standard error.
 pub(crate) fn start(log: &Log) {
-    let filter = EnvFilter::new(&log.filter);
+    // A line for each schema change, and one before it: whoever wants those names their module.
+    let filter = EnvFilter::new(format!("sea_orm_migration=warn,{}", log.filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (a test) keeps the first.
     let _ = match log.format {
