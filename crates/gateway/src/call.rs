@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use byok_domain::call::Attempt as FailedAttempt;
 use byok_domain::routing::FallbackReason;
@@ -25,9 +24,6 @@ use crate::named_objects::Named;
 use crate::outgoing::Outgoing;
 use crate::payers::{Payer, Payers};
 use crate::request::{Call, CallBody, CallHead};
-
-/// How long it takes at most, as a rule, until all servers know what one of them has recorded.
-const BECOMES_KNOWN: Duration = Duration::from_millis(500);
 
 /// A call that no answer of its provider's is handed on for.
 #[derive(Debug, Error)]
@@ -273,11 +269,9 @@ impl Gateway {
         }
         Ok(stored)
     }
-}
 
-impl Gateway {
     /// Whose an object is, if it was made through here.
-    async fn owner(
+    pub(crate) async fn owner(
         &self,
         head: &CallHead,
         provider: &ProviderId,
@@ -288,32 +282,6 @@ impl Gateway {
             Some(owner) => Ok(Some(owner)),
             None => Ok(self.directory.object_owner(&head.project, provider, kind, id).await?),
         }
-    }
-
-    /// Refuses what goes on from anything that the platform's account did not make for this
-    /// customer: it keeps that of all customers.
-    ///
-    /// # Errors
-    /// [`CallError::NoObject`], or when whose it is cannot be looked up.
-    pub(crate) async fn require_own(
-        &self,
-        head: &CallHead,
-        provider: &ProviderId,
-        outgoing: &Outgoing,
-    ) -> Result<(), CallError> {
-        for object in outgoing.gone_on_from(&head.route) {
-            let mut owner = self.owner(head, provider, &object).await?;
-            if owner.is_none() && !object.id.is_empty() {
-                // Another server may have made it, whose records are on their way.
-                tokio::time::sleep(BECOMES_KNOWN).await;
-                owner = self.owner(head, provider, &object).await?;
-            }
-            match owner {
-                Some(owner) if owner.ref_id == head.ref_id && owner.key.is_none() => {}
-                _ => return Err(CallError::NoObject(object.kind)),
-            }
-        }
-        Ok(())
     }
 }
 

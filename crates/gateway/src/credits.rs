@@ -27,6 +27,9 @@ use crate::request::CallHead;
 /// How long credits stay set aside for a call that is never heard of again.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
+/// How long it takes at most, as a rule, until all servers know what one of them has recorded.
+const BECOMES_KNOWN: Duration = Duration::from_millis(500);
+
 /// All that an attempt on credits needs.
 pub(crate) struct Reserved {
     pub(crate) key: Arc<PlatformKey>,
@@ -108,6 +111,32 @@ impl Gateway {
     /// Gives back what was set aside for a call that will leave no record.
     pub(crate) async fn give_back(&self, head: &CallHead) {
         release(&*self.ledger, &head.project, head.id, head.at).await;
+    }
+
+    /// Refuses what goes on from anything that the platform's account did not make for this
+    /// customer: it keeps that of all customers.
+    ///
+    /// # Errors
+    /// [`CallError::NoObject`], or when whose it is cannot be looked up.
+    async fn require_own(
+        &self,
+        head: &CallHead,
+        provider: &ProviderId,
+        outgoing: &Outgoing,
+    ) -> Result<(), CallError> {
+        for object in outgoing.gone_on_from(&head.route) {
+            let mut owner = self.owner(head, provider, &object).await?;
+            if owner.is_none() && !object.id.is_empty() {
+                // Another server may have made it, whose records are on their way.
+                tokio::time::sleep(BECOMES_KNOWN).await;
+                owner = self.owner(head, provider, &object).await?;
+            }
+            match owner {
+                Some(owner) if owner.ref_id == head.ref_id && owner.key.is_none() => {}
+                _ => return Err(CallError::NoObject(object.kind)),
+            }
+        }
+        Ok(())
     }
 
     /// What the caller tells repeats of the call by.
