@@ -99,10 +99,9 @@ async fn work(
     // Beside the calls, which do not wait for it, and as long as there are any.
     let mut sweeping = JoinSet::new();
     sweeping.spawn(sweep(store.clone(), now.clone()));
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::new();
     while asked.recv_many(&mut batch, BATCH).await > 0 {
-        let next = Vec::with_capacity(BATCH);
-        serve(&store, std::mem::replace(&mut batch, next), &now).await;
+        serve(&store, std::mem::take(&mut batch), &now).await;
     }
 }
 
