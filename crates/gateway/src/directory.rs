@@ -153,7 +153,8 @@ pub trait Directory: Send + Sync + 'static {
         ref_id: &RefId,
     ) -> Result<CustomerSnapshot, DirectoryError>;
 
-    /// Whose an object (`kind` is `file` or `batch`) is, if it was made through this system.
+    /// Whose an object (`kind` is `file`, `batch`, `response` …) is, if it was made through this
+    /// system.
     async fn object_owner(
         &self,
         project: &ProjectId,

@@ -239,10 +239,10 @@ pub struct Operation {
     pub answer: AnswerShape,
 }
 
-/// A stored object that a path names.
+/// An object that a provider keeps, as a path or a payload names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRef {
-    /// `file` or `batch`.
+    /// What it is: `file`, `batch`, `response` …
     pub kind: &'static str,
     /// The provider's id for it.
     pub id: String,
