@@ -17,12 +17,14 @@ mod streams;
 mod target;
 mod throughput;
 mod tools;
+mod training;
 
 use crate::run::{Outcome, root};
 
 use figures::Figures;
 use lab::Lab;
 use options::{Options, Section, USAGE};
+pub(crate) use training::train;
 
 pub(crate) fn run(args: &[String]) -> Outcome {
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {

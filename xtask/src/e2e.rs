@@ -126,9 +126,7 @@ fn server() -> Result<PathBuf, Box<dyn std::error::Error>> {
         };
     }
     run::run("cargo", &["build", "--release", "--package", "byok-server", "--locked"])?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(root().join(target).join("release/byok-server"))
+    Ok(run::target_dir().join("release/byok-server"))
 }
 
 /// What the command line asks for.

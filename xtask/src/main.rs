@@ -4,10 +4,12 @@ mod bench;
 mod ci;
 mod client;
 mod deny;
+mod dist;
 mod e2e;
 mod layers;
 mod postgres;
 mod prices;
+mod programs;
 mod redis;
 mod run;
 mod throwaway;
@@ -20,6 +22,7 @@ Usage: cargo xtask <command>
   ci        everything CI runs: fmt, layers, deny, prices --check, clippy, client, test, e2e
   test      unit, table, property and in-process server tests
   e2e       the release server, driven by published clients
+  dist      the server to deploy: a release build, optimised for what calls run through
   bench     throughput, latency, streams, beside nginx and Portkey
   prices    --from FILE  rebuild the built-in price table; --check  verify it
   layers    check that crates depend only on what the architecture allows
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         "ci" => ci::ci(),
         "test" => ci::test(&rest),
         "e2e" => e2e::run(&rest),
+        "dist" => dist::run(&rest),
         "bench" => bench::run(&rest),
         "prices" => prices::run(&rest),
         "layers" => layers::run(&rest),

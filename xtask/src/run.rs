@@ -11,6 +11,12 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root").to_owned()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(named.unwrap_or_else(|| "target".into()))
+}
+
 /// Runs a program in the root, its output shown; fails unless it succeeds.
 pub(crate) fn run(program: &str, args: &[&str]) -> Outcome {
     run_command(Command::new(program).args(args).current_dir(root()))

@@ -12,6 +12,9 @@ type Failure = Box<dyn std::error::Error>;
 /// What is called, by whom, and how often.
 pub(super) struct Calls<'a> {
     pub(super) target: &'a Target,
+    /// Where, and with what body; a small chat if there is none.
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a str>,
     /// `name: value`; `{}` in one is the number of the customer whose turn it is.
     pub(super) headers: Vec<String>,
     pub(super) customers: u32,
@@ -27,12 +30,15 @@ impl<'a> Calls<'a> {
     /// Those of the target's one customer.
     pub(super) fn of(target: &'a Target, rate: u32, seconds: u32) -> Self {
         let headers = target.headers.clone();
-        Self { target, headers, customers: 1, rate, seconds, workers: 32 }
+        let (path, body) = ("/v1/chat/completions", None);
+        Self { target, path, body, headers, customers: 1, rate, seconds, workers: 32 }
     }
 
     pub(super) fn start(&self, lab: &Lab) -> Result<Running, Failure> {
         let mut command = Command::new(lab.tools.ours("byok-load"));
         command.args(["calls", "--address", &self.target.address.to_string()]);
+        command.args(["--path", self.path]);
+        command.args(self.body.iter().flat_map(|body| ["--body", body]));
         for (flag, value) in [
             ("--rate", self.rate),
             ("--seconds", self.seconds),

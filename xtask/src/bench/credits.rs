@@ -69,11 +69,7 @@ fn turn(lab: &Lab, target: &Target, beside: Beside, figures: &mut Figures) -> Re
     let others = match beside {
         Beside::Nothing => None,
         Beside::OwnKeys => Some(others),
-        Beside::Credits => {
-            let headers =
-                vec![target.headers[0].clone(), format!("x-byo-ref-id: {}", customer("{}"))];
-            Some(Calls { headers, customers: CUSTOMERS, ..others })
-        }
+        Beside::Credits => Some(on_credits(others)),
     };
     let others = others.map(|calls| calls.start(lab)).transpose()?;
     let own = own.start(lab)?.finish()?;
@@ -98,8 +94,15 @@ fn turn(lab: &Lab, target: &Target, beside: Beside, figures: &mut Figures) -> Re
     Ok(others["answered"].as_u64().unwrap_or_default())
 }
 
+/// The same calls, made by customers who have no keys.
+pub(super) fn on_credits(calls: Calls<'_>) -> Calls<'_> {
+    let named = format!("x-byo-ref-id: {}", customer("{}"));
+    let headers = vec![calls.target.headers[0].clone(), named];
+    Calls { headers, customers: CUSTOMERS, ..calls }
+}
+
 /// Has credits pay where a customer has no key of its own, without a limit.
-fn sell_credits(target: &Target) -> Result<(), Failure> {
+pub(super) fn sell_credits(target: &Target) -> Result<(), Failure> {
     let (address, headers) = (target.address, &target.headers);
     let key = json!({"providerKey": "sk-bench-platform-0123456789"});
     let put = |path: &str, body: &Value| http::json(path, http::put(address, path, headers, body));

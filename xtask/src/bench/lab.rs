@@ -24,6 +24,10 @@ pub(super) struct Lab {
 impl Lab {
     pub(super) fn open(options: Options) -> Result<Self, Box<dyn std::error::Error>> {
         let tools = Tools::prepare(&options)?;
+        Self::with(options, tools)
+    }
+
+    pub(super) fn with(options: Options, tools: Tools) -> Result<Self, Box<dyn std::error::Error>> {
         let base = root().join("target/bench");
         fs::create_dir_all(&base)?;
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(base)?;

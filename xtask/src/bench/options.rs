@@ -14,7 +14,8 @@ Usage: cargo xtask bench [--quick] [--only SECTION]... [--targets LIST] [--strea
                   has its own default
   --streams LIST  numbers of concurrent streams (500,2000)
   --rounds N      rounds of turns; figures are medians over them
-  --bin-dir DIR   take our binaries from there instead of building them
+  --bin-dir DIR   take our binaries from there instead of building them; without it the server
+                  is the one that `cargo xtask dist` builds
   --write         write docs/benchmarks.md
 ";
 
@@ -28,7 +29,7 @@ pub(super) enum Section {
     Disk,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Options {
     pub(super) quick: bool,
     pub(super) write: bool,

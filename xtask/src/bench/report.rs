@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::programs::find;
 use crate::run::Outcome;
 
 use super::figures::Figures;
 use super::lab::Lab;
 use super::target::Kind;
-use super::tools::find;
 
 /// Everything in docs/benchmarks.md from this line on is written by the run; what stands before it
 /// tells how figures are taken that no table holds.

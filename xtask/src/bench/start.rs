@@ -18,7 +18,7 @@ type Failure = Box<dyn std::error::Error>;
 const KIND: Kind = Kind::ByokDisk;
 
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
-    let program = lab.tools.ours("byok-server");
+    let program = lab.tools.server.clone();
     figures.add(Measure::BinarySize, KIND, fs::metadata(&program)?.len() as f64);
     let stripped = lab.folder("stripped")?.join("byok-server");
     if Command::new("strip").arg("-o").arg(&stripped).arg(&program).status()?.success() {

@@ -15,7 +15,7 @@ use super::target::Target;
 
 type Failure = Box<dyn std::error::Error>;
 
-const EVENTS_PER_SECOND: u32 = 20;
+pub(super) const EVENTS_PER_SECOND: u32 = 20;
 
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     let (_stand_in, address) = lab.stand_in(EVENTS_PER_SECOND)?;
@@ -33,6 +33,21 @@ pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens them and reads them to their end.
+pub(super) fn open(lab: &Lab, target: &Target, streams: u32, seconds: u32) -> Result<(), Failure> {
+    let mut load = Load::start(lab, target, streams, seconds)?;
+    load.wait_for("steady")?;
+    load.wait_for("over")?;
+    whole(target, streams, &load.wait_for("done")?)
+}
+
+fn whole(target: &Target, streams: u32, result: &Value) -> Result<(), Failure> {
+    if result["complete"] != streams || result["events"] != result["expected_events"] {
+        return Err(format!("streams broke through {}: {result}", target.kind.name()).into());
+    }
+    Ok(())
+}
+
 fn run(lab: &Lab, target: &Target, streams: u32, figures: &mut Figures) -> Result<(), Failure> {
     let process = target.process.as_ref();
     let resident_before = process.map_or(0, Running::resident_bytes);
@@ -46,9 +61,7 @@ fn run(lab: &Lab, target: &Target, streams: u32, figures: &mut Figures) -> Resul
     let resident = process.map_or(0, Running::resident_bytes).max(resident_at_start);
     let result = load.wait_for("done")?;
     println!("{:10} {streams} streams: {result}", target.kind.name());
-    if result["complete"] != streams || result["events"] != result["expected_events"] {
-        return Err(format!("streams broke through {}: {result}", target.kind.name()).into());
-    }
+    whole(target, streams, &result)?;
     for quantile in [Quantile::P50, Quantile::P99] {
         let micros = result["delay"][quantile.field()].as_f64();
         let micros = micros.ok_or("byok-load gave no delay")?;

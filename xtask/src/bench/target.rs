@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::programs::find;
 use crate::run::root;
 
 use super::http;
 use super::lab::Lab;
 use super::process::Running;
-use super::tools::find;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -181,12 +181,19 @@ fn portkey(lab: &Lab, stand_in: SocketAddr) -> Result<Target, Failure> {
     Ok(Target { kind: Kind::Portkey, address, headers, process: Some(process), streams_path })
 }
 
-/// The server as an operator would run it, with a project, and a customer's key in its vault.
+/// The keys of the one customer; the stand-in takes any.
+const KEYS: [(&str, &str); 3] = [
+    ("openai", "sk-bench-0123456789"),
+    ("anthropic", "sk-ant-bench-0123456789"),
+    ("google", "AIzaBench0123456789"),
+];
+
+/// The server as an operator would run it, with a project, and a customer's keys in its vault.
 fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result<Target, Failure> {
     const ADMIN_TOKEN: &str = "bench-admin-token-bench-admin-token-bench";
     let address = lab.free_address()?;
     let folder = lab.folder(kind.name())?;
-    let program = lab.tools.ours("byok-server");
+    let program = lab.tools.server.clone();
     let settings = [
         ("BYO_LISTEN", address.to_string()),
         ("BYO_DATA_DIR", folder.join("data").display().to_string()),
@@ -194,6 +201,8 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
         ("BYO_ADMIN_TOKEN", ADMIN_TOKEN.to_owned()),
         ("BYO_METRICS_LISTEN", "off".to_owned()),
         ("BYO_OPENAI_BASE_URL", format!("http://{stand_in}/v1")),
+        ("BYO_ANTHROPIC_BASE_URL", format!("http://{stand_in}")),
+        ("BYO_GOOGLE_BASE_URL", format!("http://{stand_in}")),
         (
             "ENCRYPTION_KEY",
             "8f14e45fceea167a5a36dedd4bea2543b6d767d2f8ed5d21a44b0e5886680cb9".to_owned(),
@@ -221,11 +230,13 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
     let project = http::json("POST /projects", project)?;
     let secret = project["secretKey"].as_str().ok_or("the project has no secretKey")?;
     let mut headers = vec![format!("authorization: Bearer {secret}")];
-    let key = json!({"provider": "openai", "refId": "bench", "providerKey": "sk-bench-0123456789"});
-    let connected = http::post(address, "/keys/connect", &headers, &key);
-    let connected = http::json("POST /keys/connect", connected)?;
-    if connected["status"] != "valid" {
-        return Err(format!("the stand-in's key was not found valid: {connected}").into());
+    for (provider, key) in KEYS {
+        let key = json!({"provider": provider, "refId": "bench", "providerKey": key});
+        let connected = http::post(address, "/keys/connect", &headers, &key);
+        let connected = http::json("POST /keys/connect", connected)?;
+        if connected["status"] != "valid" {
+            return Err(format!("the stand-in's key was not found valid: {connected}").into());
+        }
     }
     headers.push("x-byo-ref-id: bench".to_owned());
     let streams_path = "/v1/chat/completions";

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::programs::find;
 use crate::run::root;
 
 use super::figures::Figures;
@@ -11,7 +12,6 @@ use super::lab::Lab;
 use super::measures::{Measure, Quantile};
 use super::options::Section;
 use super::target::{Kind, Target};
-use super::tools::find;
 
 type Failure = Box<dyn std::error::Error>;
 

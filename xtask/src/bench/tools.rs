@@ -1,62 +1,56 @@
 //! The programs a run needs, and getting them: ours are built, others installed once.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::run::{Outcome, root, run, run_command};
+use crate::dist;
+use crate::programs::{find, install};
+use crate::run::{Outcome, root, run, run_command, target_dir};
 
 use super::options::{Options, Section};
 use super::target::Kind;
 
 /// Where the programs are.
 pub(super) struct Tools {
-    pub(super) bin_dir: PathBuf,
+    pub(super) server: PathBuf,
+    kit: PathBuf,
     pub(super) portkey: PathBuf,
 }
 
 impl Tools {
     pub(super) fn prepare(options: &Options) -> Result<Self, Box<dyn std::error::Error>> {
         if options.sections.contains(&Section::Throughput) {
-            install("wrk")?;
+            see_to("wrk")?;
         }
         if options.needs(Kind::Nginx) {
-            install("nginx")?;
+            see_to("nginx")?;
         }
         let deps = root().join("xtask/bench/.deps");
         let portkey = deps.join("node_modules/@portkey-ai/gateway/build/start-server.js");
         if options.needs(Kind::Portkey) && !portkey.exists() {
             install_packages(&deps)?;
         }
-        let bin_dir = match &options.bin_dir {
-            Some(folder) => folder.canonicalize()?,
-            None => build(options)?,
+        let (server, kit) = match &options.bin_dir {
+            Some(folder) => (folder.canonicalize()?.join("byok-server"), folder.canonicalize()?),
+            None => (server(options)?, kit()?),
         };
-        Ok(Self { bin_dir, portkey })
+        Ok(Self { server, kit, portkey })
     }
 
-    /// One of our own binaries.
+    /// What it takes to put `server` under load.
+    pub(super) fn around(server: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Self { server: server.to_owned(), kit: kit()?, portkey: PathBuf::new() })
+    }
+
+    /// One of the stand-ins and load tools.
     pub(super) fn ours(&self, name: &str) -> PathBuf {
-        self.bin_dir.join(name)
+        self.kit.join(name)
     }
 }
 
-/// Where a program is, looked for as a shell would, and where Debian keeps daemons.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.map(|folder| folder.join(program)).find(|path| path.is_file())
-}
-
-fn install(package: &str) -> Outcome {
-    if find(package).is_some() {
-        return Ok(());
-    }
-    let apt = ["install", "--yes", "--no-install-recommends", package];
-    run("apt-get", &apt).map_err(|error| {
-        format!("`{package}` is missing and could not be installed: {error}").into()
-    })
+fn see_to(program: &str) -> Outcome {
+    if find(program).is_some() { Ok(()) } else { install(program) }
 }
 
 fn install_packages(deps: &Path) -> Outcome {
@@ -69,14 +63,17 @@ fn install_packages(deps: &Path) -> Outcome {
     )
 }
 
-fn build(options: &Options) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let mut packages = vec!["--package", "byok-testkit", "--bins"];
+/// The server as it is deployed, if it is needed.
+fn server(options: &Options) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let starts = options.sections.contains(&Section::Start);
     if starts || options.needs(Kind::ByokOs) || options.needs(Kind::ByokDisk) {
-        packages.extend(["--package", "byok-server"]);
+        return dist::build();
     }
-    run("cargo", &[&["build", "--release", "--locked"][..], &packages].concat())?;
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release"))
+    Ok(PathBuf::new())
+}
+
+/// Builds the stand-ins and load tools: the folder they are in.
+fn kit() -> Result<PathBuf, Box<dyn std::error::Error>> {
+    run("cargo", &["build", "--release", "--locked", "--package", "byok-testkit", "--bins"])?;
+    Ok(target_dir().join("release"))
 }

@@ -37,6 +37,13 @@ pub(crate) struct Flags {
     /// Customers who call in turn, numbered from 0.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     customers: u32,
+    /// The body, JSON; a small chat unless given.
+    #[arg(long, value_parser = json_text)]
+    body: Option<Value>,
+}
+
+fn json_text(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
 }
 
 #[derive(Default)]
@@ -49,9 +56,9 @@ struct Tally {
 }
 
 pub(crate) fn run(flags: &Flags) -> Result<Value, Box<dyn std::error::Error>> {
-    let body = json!({
-        "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}],
-    });
+    let chat =
+        || json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]});
+    let body = flags.body.clone().unwrap_or_else(chat);
     let requests: Vec<_> =
         (0..flags.customers).map(|customer| flags.target.request(customer, &body)).collect();
     let next = AtomicU64::new(0);

@@ -4,7 +4,6 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::answers::{CHAT_ANSWER, MODELS_ANSWER, UNKNOWN_ANSWER};
 use crate::request::{self, Wanted};
 use crate::stream::{Pace, send_stream};
 
@@ -12,9 +11,7 @@ pub(crate) async fn serve(mut stream: TcpStream, pace: Pace) -> std::io::Result<
     let mut buffer = BytesMut::with_capacity(4096);
     while let Some(request) = request::read(&mut stream, &mut buffer).await? {
         match request.wanted {
-            Wanted::Chat => stream.write_all(&CHAT_ANSWER).await?,
-            Wanted::Models => stream.write_all(&MODELS_ANSWER).await?,
-            Wanted::Unknown => stream.write_all(&UNKNOWN_ANSWER).await?,
+            Wanted::Answer(answer) => stream.write_all(answer).await?,
             Wanted::Stream { events, usage } => {
                 // On the heap: thousands of idle connections should not carry a stream's state.
                 Box::pin(send_stream(&mut stream, pace.with(events), usage)).await?;

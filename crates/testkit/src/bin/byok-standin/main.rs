@@ -16,7 +16,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use clap::Parser;
 use tokio::sync::mpsc;
 
-/// A provider stand-in for benchmarks: OpenAI's chat completions, at once or as a timed stream.
+/// A provider stand-in for benchmarks: OpenAI's chat completions, at once or as a timed stream, and
+/// fixed answers of OpenAI's responses, Anthropic's messages and Google's generated content.
 #[derive(Debug, Parser)]
 struct Flags {
     /// Port on 127.0.0.1; 0 takes a free one. The address is printed on standard output.

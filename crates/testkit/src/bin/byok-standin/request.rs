@@ -6,13 +6,17 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::answers::{self, Answer};
+
 /// What to answer with.
 #[derive(Debug)]
 pub(crate) enum Wanted {
-    Chat,
-    Stream { events: Option<u32>, usage: bool },
-    Models,
-    Unknown,
+    Answer(&'static Answer),
+    /// Timed events of a chat.
+    Stream {
+        events: Option<u32>,
+        usage: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -78,15 +82,28 @@ async fn more(stream: &mut TcpStream, buffer: &mut BytesMut) -> std::io::Result<
 
 fn wanted(head: &[u8], body: &[u8]) -> Wanted {
     let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
-    if memmem::find(line, b"/chat/completions").is_some() {
-        if !field(body, "stream").is_some_and(|value| value.starts_with(b"true")) {
-            return Wanted::Chat;
+    let names = |part: &str| memmem::find(line, part.as_bytes()).is_some();
+    let says = |name| field(body, name).is_some_and(|value| value.starts_with(b"true"));
+    if names("/chat/completions") {
+        if !says("stream") {
+            return Wanted::Answer(&answers::CHAT);
         }
         let events = field(body, "max_tokens").and_then(number);
-        let usage = field(body, "include_usage").is_some_and(|value| value.starts_with(b"true"));
-        return Wanted::Stream { events, usage };
+        return Wanted::Stream { events, usage: says("include_usage") };
     }
-    if memmem::find(line, b"/models").is_some() { Wanted::Models } else { Wanted::Unknown }
+    Wanted::Answer(if names("/responses") {
+        if says("stream") { &answers::RESPONSE_EVENTS } else { &answers::RESPONSE }
+    } else if names("/messages") {
+        if says("stream") { &answers::MESSAGE_EVENTS } else { &answers::MESSAGE }
+    } else if names(":streamGenerateContent") {
+        &answers::CONTENT_EVENTS
+    } else if names(":generateContent") {
+        &answers::CONTENT
+    } else if names("/models") {
+        &answers::MODELS
+    } else {
+        &answers::UNKNOWN
+    })
 }
 
 /// What follows `"name":`; good enough for the load tools' own requests, which hold no such text
@@ -109,15 +126,35 @@ mod tests {
     #[test]
     fn a_body_says_what_is_wanted() {
         let head = b"POST /v1/chat/completions HTTP/1.1\r\n\r\n";
-        let of = |body: &str| format!("{:?}", wanted(head, body.as_bytes()));
-        assert_eq!(of(r#"{"model":"m"}"#), "Chat");
-        assert_eq!(of(r#"{"stream":false}"#), "Chat");
-        assert_eq!(of(r#"{"stream":true}"#), "Stream { events: None, usage: false }");
-        assert_eq!(
-            of(r#"{"max_tokens": 12, "stream": true,"stream_options":{"include_usage":true}}"#),
-            "Stream { events: Some(12), usage: true }"
-        );
-        assert!(matches!(wanted(b"GET /v1/models HTTP/1.1\r\n\r\n", b""), Wanted::Models));
-        assert!(matches!(wanted(b"GET /v1/other HTTP/1.1\r\n\r\n", b""), Wanted::Unknown));
+        let stream = |body: &str| match wanted(head, body.as_bytes()) {
+            Wanted::Stream { events, usage } => Some((events, usage)),
+            Wanted::Answer(_) => None,
+        };
+        assert_eq!(stream(r#"{"model":"m"}"#), None);
+        assert_eq!(stream(r#"{"stream":false}"#), None);
+        assert_eq!(stream(r#"{"stream":true}"#), Some((None, false)));
+        let asked = r#"{"max_tokens": 12, "stream": true,"stream_options":{"include_usage":true}}"#;
+        assert_eq!(stream(asked), Some((Some(12), true)));
+    }
+
+    #[test]
+    fn each_path_has_an_answer_of_its_kind() {
+        for (path, body, part) in [
+            ("/v1/chat/completions", "{}", r#""object":"chat.completion""#),
+            ("/v1/responses", "{}", r#""object":"response""#),
+            ("/v1/responses", r#"{"stream":true}"#, "event: response.completed"),
+            ("/v1/messages", "{}", r#""type":"message""#),
+            ("/v1/messages", r#"{"stream":true}"#, "event: message_stop"),
+            ("/v1beta/models/m:generateContent", "{}", "application/json"),
+            ("/v1beta/models/m:streamGenerateContent", "{}", "text/event-stream"),
+            ("/v1/models", "", r#""object":"list""#),
+            ("/v1/other", "", "404 Not Found"),
+        ] {
+            let head = format!("POST {path} HTTP/1.1\r\n\r\n");
+            let Wanted::Answer(answer) = wanted(head.as_bytes(), body.as_bytes()) else {
+                panic!("a timed stream at {path}");
+            };
+            assert!(memmem::find(answer, part.as_bytes()).is_some(), "{path} {body}");
+        }
     }
 }
