@@ -22,6 +22,7 @@ mod m0011_key_checks;
 mod m0012_idempotency_keys;
 mod m0013_customer_erasures;
 mod m0014_credit_refunds;
+mod m0015_object_ends;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::{MigrationTrait, async_trait};
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_idempotency_keys::Change),
             Box::new(m0013_customer_erasures::Change),
             Box::new(m0014_credit_refunds::Change),
+            Box::new(m0015_object_ends::Change),
         ]
     }
 }

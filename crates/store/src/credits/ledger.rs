@@ -105,7 +105,8 @@ async fn work(
     }
 }
 
-/// Gives back what is held past its deadline, and removes idempotency keys that have expired.
+/// Gives back what is held past its deadline, and removes what calls on credits left whose time is
+/// over: their idempotency keys, and responses that they could go on from.
 async fn sweep(store: Store, now: impl Fn() -> Timestamp) {
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -118,6 +119,9 @@ async fn sweep(store: Store, now: impl Fn() -> Timestamp) {
         }
         if let Err(error) = store.prune_idempotency_keys(now()).await {
             tracing::warn!(%error, "idempotency keys that have expired cannot be removed");
+        }
+        if let Err(error) = store.prune_objects(now()).await {
+            tracing::warn!(%error, "responses that their providers have forgotten cannot be removed");
         }
     }
 }

@@ -15,6 +15,7 @@ pub struct Model {
     pub object_id: String,
     pub ref_id: String,
     pub key_id: Option<String>,
+    pub ends_at: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
