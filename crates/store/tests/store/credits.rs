@@ -1,5 +1,8 @@
 //! Credits: granted once, held once, charged once, and books that balance.
 
+mod refunds;
+mod repeats;
+
 use byok_domain::audit::Action;
 use byok_domain::credits::{Balance, EntryKind};
 use byok_domain::{Aftermath, CallRecord, Credits, KeySource, ProjectId, RequestId};
@@ -16,10 +19,6 @@ on_each_database!(
     a_hundred_calls_that_race_for_the_last_credit_are_one_call,
     a_call_is_held_for_charged_and_the_rest_given_back,
     a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit,
-    a_call_that_is_made_again_with_its_idempotency_key_is_charged_once,
-    a_hundred_calls_with_one_idempotency_key_are_one_call,
-    a_call_that_was_not_charged_may_be_made_again,
-    idempotency_keys_are_forgotten_after_a_day,
     what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down,
     a_record_that_comes_again_charges_nothing_more,
     many_calls_of_many_customers_settle_in_one_batch,
@@ -28,8 +27,6 @@ on_each_database!(
     more_overdue_holds_than_one_transaction_takes_are_all_released,
     a_caller_who_leaves_while_it_waits_for_a_hold_leaves_nothing_held,
     a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journal,
-    a_call_is_refunded_in_parts_up_to_what_it_was_charged,
-    refunds_that_race_give_back_no_more_than_the_charge,
     books_that_somebody_changed_do_not_balance_and_are_named,
 );
 
@@ -217,133 +214,6 @@ async fn a_hold_for_a_call_whose_estimate_is_nothing_still_needs_a_credit() {
     assert_eq!(held, Held::Amount(credits(1)));
 }
 
-/// A call that its maker tells from others by `key`; `body` is what it asks for.
-fn named(project: &ProjectId, customer: &str, key: u8, body: u8) -> Hold {
-    let idempotency = Some(IdempotencyKey { key: [key; 32], body: [body; 32] });
-    Hold { idempotency, ..hold(project, customer, 10) }
-}
-
-async fn a_call_that_is_made_again_with_its_idempotency_key_is_charged_once() {
-    let rig = Rig::new().await;
-    let (project, elsewhere) = (rig.project(1).await, rig.project(2).await);
-    let ledger = ledger(&rig);
-    let ask = |hold: Hold| {
-        let ledger = &ledger;
-        async move { ledger.hold(hold).await.unwrap() }
-    };
-    for (project, customer) in [(&project, "c"), (&project, "d"), (&elsewhere, "c")] {
-        rig.give(project, customer, 100).await;
-    }
-    let first = named(&project, "c", 1, 1);
-    assert_eq!(ask(first.clone()).await, Held::Amount(credits(10)));
-    let running = Held::Repeat(Repeat::Running(first.request));
-    assert_eq!(ask(named(&project, "c", 1, 1)).await, running);
-    let other = Held::Repeat(Repeat::Other(first.request));
-    assert_eq!(ask(named(&project, "c", 1, 2)).await, other);
-    for else_whose in
-        [named(&project, "c", 2, 1), named(&project, "d", 1, 1), named(&elsewhere, "c", 1, 1)]
-    {
-        assert_eq!(ask(else_whose).await, Held::Amount(credits(10)));
-    }
-    assert_eq!(rig.has(&project, "c").await, (100, 20));
-    rig.apply(&[paid(&project, "c", first.request, 7)]).await;
-    let charged = Held::Repeat(Repeat::Charged(first.request));
-    assert_eq!(ask(named(&project, "c", 1, 1)).await, charged);
-    assert_eq!(ask(named(&project, "c", 1, 2)).await, other);
-    assert_eq!(rig.has(&project, "c").await, (93, 10));
-    let day = 24 * 60 * 60 * 1000;
-    let later = |at_ms| Hold { at: at(at_ms), ..named(&project, "c", 1, 1) };
-    assert_eq!(ask(later(day)).await, charged, "for a day");
-    assert_eq!(ask(later(day + 1)).await, Held::Amount(credits(10)));
-    rig.assert_books_balance().await;
-}
-
-async fn a_hundred_calls_with_one_idempotency_key_are_one_call() {
-    let rig = Rig::new().await;
-    let project = rig.project(1).await;
-    // Of two servers: they meet in the database.
-    let ledgers = [ledger(&rig), ledger(&rig)];
-    rig.give(&project, "c", 100_000).await;
-    let mut racing = tokio::task::JoinSet::new();
-    for n in 0..100 {
-        let (ledger, hold) = (ledgers[n % 2].clone(), named(&project, "c", 1, 1));
-        racing.spawn(async move { (hold.request, ledger.hold(hold).await.unwrap()) });
-    }
-    let answers = racing.join_all().await;
-    let is_held = |held: &Held| matches!(held, Held::Amount(_));
-    let (made, repeats): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|(_, held)| is_held(held));
-    let [(first, _)] = made[..] else { panic!("{made:?}") };
-    let running = Held::Repeat(Repeat::Running(first));
-    assert_eq!(repeats.iter().filter(|(_, held)| *held == running).count(), 99, "{repeats:?}");
-    assert_eq!(rig.has(&project, "c").await, (100_000, 10));
-}
-
-async fn a_call_that_was_not_charged_may_be_made_again() {
-    let rig = Rig::new().await;
-    let project = rig.project(1).await;
-    let ledger = ledger(&rig);
-    let (poor, never_sent, failed, last) = (
-        named(&project, "c", 1, 1),
-        named(&project, "c", 1, 1),
-        named(&project, "c", 1, 1),
-        named(&project, "c", 1, 1),
-    );
-    assert_eq!(ledger.hold(poor).await.unwrap(), Held::Empty);
-    rig.give(&project, "c", 100).await;
-    assert_eq!(ledger.hold(never_sent.clone()).await.unwrap(), Held::Amount(credits(10)));
-    ledger.release(&project, never_sent.request, at(2)).await.unwrap();
-    assert_eq!(ledger.hold(failed.clone()).await.unwrap(), Held::Amount(credits(10)));
-    let record = paid(&project, "c", failed.request, 0);
-    let aftermath = Aftermath { credits: None, ..record.aftermath.clone() };
-    rig.apply(&[CallRecord { aftermath, ..record }]).await;
-    assert_eq!(ledger.hold(last.clone()).await.unwrap(), Held::Amount(credits(10)));
-    assert_eq!(
-        ledger.hold(last.clone()).await.unwrap(),
-        Held::Amount(credits(10)),
-        "the same call"
-    );
-    // A batch of it, of its repeats, and of others.
-    let others = [named(&project, "c", 1, 1), named(&project, "c", 2, 1), last.clone()];
-    let [repeat, other, same] = others.map(|hold| ledger.hold(hold));
-    let (repeat, other, same) = tokio::join!(repeat, other, same);
-    assert_eq!(repeat.unwrap(), Held::Repeat(Repeat::Running(last.request)));
-    assert_eq!(other.unwrap(), Held::Amount(credits(10)));
-    assert_eq!(same.unwrap(), Held::Amount(credits(10)));
-    // Nothing was heard of it: it may yet be charged, and is.
-    rig.store.release_overdue(at(600_001)).await.unwrap();
-    let running = Held::Repeat(Repeat::Running(last.request));
-    assert_eq!(ledger.hold(named(&project, "c", 1, 1)).await.unwrap(), running);
-    rig.apply(&[paid(&project, "c", last.request, 3)]).await;
-    let charged = Held::Repeat(Repeat::Charged(last.request));
-    assert_eq!(ledger.hold(named(&project, "c", 1, 1)).await.unwrap(), charged);
-    assert_eq!(rig.has(&project, "c").await, (97, 0));
-    rig.assert_books_balance().await;
-}
-
-async fn idempotency_keys_are_forgotten_after_a_day() {
-    let rig = Rig::new().await;
-    let project = rig.project(1).await;
-    rig.give(&project, "c", 100_000).await;
-    let first = ledger(&rig);
-    for key in 0..=1 {
-        let hold = Hold { at: at(i64::from(key)), ..named(&project, "c", key, 1) };
-        assert_eq!(first.hold(hold).await.unwrap(), Held::Amount(credits(10)));
-    }
-    let day = 24 * 60 * 60 * 1000;
-    for (now, kept) in [(day - 1, 2), (day, 1), (day + 1, 0)] {
-        // It looks for them when it starts.
-        let _ledger = Ledger::start(rig.store.clone(), &Handle::current(), move || at(now));
-        for _ in 0..100 {
-            if rig.number("SELECT COUNT(*) FROM idempotency_keys").await == kept {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        assert_eq!(rig.number("SELECT COUNT(*) FROM idempotency_keys").await, kept, "{now}");
-    }
-}
-
 async fn what_a_call_costs_beyond_the_balance_is_absorbed_and_written_down() {
     let rig = Rig::new().await;
     let project = rig.project(1).await;
@@ -511,90 +381,6 @@ async fn a_process_that_dies_between_hold_and_settlement_is_settled_by_its_journ
     assert_eq!(rig.has(&project, "c").await, (85, 20));
     store.release_overdue(at(600_001)).await.unwrap();
     assert_eq!(rig.has(&project, "c").await, (85, 0));
-    rig.assert_books_balance().await;
-}
-
-async fn a_call_is_refunded_in_parts_up_to_what_it_was_charged() {
-    let rig = Rig::new().await;
-    let (project, other) = (rig.project(1).await, rig.project(2).await);
-    for project in [&project, &other] {
-        rig.give(project, "c", 100).await;
-        rig.give(project, "d", 100).await;
-    }
-    // It costs more than there is: what was absorbed was not charged.
-    let request = request_id(1);
-    let free = request_id(1);
-    let own = call(&project, "c", 1);
-    let own_id = own.id;
-    rig.apply(&[paid(&project, "c", request, 130), paid(&project, "d", free, 0), own]).await;
-    assert_eq!(rig.has(&project, "c").await, (0, 0));
-    let refund = async |customer: &str, request, amount, key: &str| {
-        let (customer, refund) = (ref_id(customer), grant(amount, key));
-        rig.store.refund_credits(&project, &customer, request, &refund, &by(2)).await
-    };
-    let first = refund("c", request, 60, "one").await.unwrap();
-    assert_eq!((first.entry.kind, first.entry.amount), (EntryKind::Refund, 60));
-    assert_eq!((first.entry.request, first.after.balance), (Some(request), credits(60)));
-    assert_eq!(refund("c", request, 60, "one").await.unwrap(), first, "once for its key");
-    assert_eq!(rig.has(&project, "c").await, (60, 0));
-
-    let none_of_it = [
-        rig.store.grant_credits(&project, &ref_id("c"), &grant(60, "one"), &by(2)).await,
-        refund("c", request, 59, "one").await,
-        refund("c", own_id, 60, "one").await,
-        refund("c", request, 100, "c-100").await,
-    ];
-    for reused in none_of_it {
-        assert!(matches!(reused, Err(StoreError::Reused)), "{reused:?}");
-    }
-    for (customer, request) in
-        [("c", own_id), ("c", request_id(1)), ("d", free), ("d", request), ("unheard of", request)]
-    {
-        let refused = refund(customer, request, 1, "unknown").await;
-        assert!(matches!(refused, Err(StoreError::NotCharged)), "{customer}: {refused:?}");
-    }
-    let elsewhere =
-        rig.store.refund_credits(&other, &ref_id("c"), request, &grant(1, "k"), &by(2)).await;
-    assert!(matches!(elsewhere, Err(StoreError::NotCharged)), "{elsewhere:?}");
-    assert!(rig.store.customer(&project, &ref_id("unheard of")).await.unwrap().is_none());
-
-    for (amount, left) in [(41, 40), (u64::MAX, 40)] {
-        match refund("c", request, amount, "too much").await {
-            Err(StoreError::RefundTooLarge { left: told }) => assert_eq!(told, credits(left)),
-            other => panic!("{other:?}"),
-        }
-    }
-    refund("c", request, 40, "two").await.unwrap();
-    let more = refund("c", request, 1, "three").await;
-    assert!(matches!(more, Err(StoreError::RefundTooLarge { left: Credits::ZERO })), "{more:?}");
-    assert_eq!(rig.has(&project, "c").await, (100, 0));
-    assert_eq!(rig.entries(&project, "c", EntryKind::Refund).await, [40, 60]);
-    rig.assert_books_balance().await;
-
-    let filter = AuditFilter { action: Some(Action::CreditsGranted), ..AuditFilter::default() };
-    let audited = rig.store.audit_log(&project, &filter, ALL).await.unwrap();
-    let named = audited.data.iter().filter(|entry| {
-        entry.metadata.get("requestId").is_some_and(|id| *id == request.to_string())
-    });
-    assert_eq!((named.count(), audited.total), (2, 4));
-}
-
-async fn refunds_that_race_give_back_no_more_than_the_charge() {
-    let rig = Rig::new().await;
-    let project = rig.project(1).await;
-    rig.give(&project, "c", 100).await;
-    let request = request_id(1);
-    rig.apply(&[paid(&project, "c", request, 100)]).await;
-    let mut at_once = tokio::task::JoinSet::new();
-    for n in 0..20 {
-        let (store, project) = (rig.store.clone(), project.clone());
-        at_once.spawn(async move {
-            let refund = grant(30, &format!("r-{n}"));
-            store.refund_credits(&project, &ref_id("c"), request, &refund, &by(2)).await
-        });
-    }
-    let given = at_once.join_all().await.into_iter().filter(Result::is_ok).count();
-    assert_eq!((given, rig.has(&project, "c").await), (3, (90, 0)));
     rig.assert_books_balance().await;
 }
 
