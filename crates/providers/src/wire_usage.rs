@@ -170,7 +170,8 @@ struct WriteDetails {
 /// Cached tokens are inside the input count at OpenAI; a host that reports more cached than input
 /// tokens counts them beside it, and is read that way.
 pub(crate) fn openai_usage(object: &[u8]) -> Option<Usage> {
-    let report: Report<'_> = serde_json::from_slice(object).ok()?;
+    // Of bytes each name and text would be checked by itself.
+    let report: Report<'_> = serde_json::from_str(str::from_utf8(object).ok()?).ok()?;
     if report.kind == Some("duration") {
         return audio_seconds(report.seconds?);
     }
