@@ -85,7 +85,7 @@ impl AnswerBody {
     }
 
     /// A body that is there already, and what its call used and cost.
-    pub(crate) fn recorded(bytes: Bytes, summary: Summary) -> Self {
+    pub fn recorded(bytes: Bytes, summary: Summary) -> Self {
         Self(Kind::Whole(bytes, summary))
     }
 

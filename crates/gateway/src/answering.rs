@@ -43,7 +43,8 @@ impl Opened {
         }
         if whole {
             let document = first.unwrap_or_default();
-            let settled = settle(&document, reader, &mut call).await;
+            let cut = StatusCode::BAD_GATEWAY.as_u16();
+            let settled = settle(&document, reader, &mut call, cut).await;
             let summary =
                 settled.map_err(|error| unsettled(answering.provider.display_name(), error))?;
             return Ok(answering.finish(status, passed, json, None, |secret| {

@@ -55,6 +55,8 @@ enum State {
     Recording(Receipt, Option<Frame<Bytes>>),
     /// Recorded; whatever still comes passes.
     Recorded,
+    /// Recorded as one that broke off, which is told once what came of it has passed.
+    Cut,
     /// Over, or broken.
     Over,
 }
@@ -92,14 +94,17 @@ impl<B> Tap<B> {
         self.summary = closed.summary;
         Some(closed.receipt.map_err(|full| tracing::error!(%full, "a call was not recorded")))
     }
+}
 
+impl<B: Body<Data = Bytes>> Tap<B> {
     /// Records a complete answer; the next state holds `frame` back as long as it takes.
     fn end<E>(&mut self, frame: Option<Frame<Bytes>>) -> Result<Option<Frame<Bytes>>, TapError<E>> {
         let findings = self.reader.finish();
-        if !findings.complete && findings.error.is_none() {
+        if is_cut(&findings) {
             self.record(Some(ErrorClass::Truncated), &findings);
-            self.state = State::Over;
-            return Err(TapError::Incomplete);
+            let rest = frame.and_then(|frame| self.all_but_the_end(frame));
+            self.state = if rest.is_some() { State::Cut } else { State::Over };
+            return rest.map(Some).ok_or(TapError::Incomplete);
         }
         match self.record(None, &findings) {
             Some(Ok(receipt)) if receipt.is_ready() => {
@@ -117,10 +122,19 @@ impl<B> Tap<B> {
             None => Ok(frame),
         }
     }
+
+    /// What may pass of the last frame: where a length was announced, the caller takes the answer for
+    /// whole once it has that many bytes.
+    fn all_but_the_end(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let announced = self.body.size_hint().exact().is_some();
+        let mut data = frame.into_data().ok()?;
+        data.truncate(data.len().saturating_sub(usize::from(announced)));
+        (!data.is_empty()).then(|| Frame::data(data))
+    }
 }
 
 /// Records an answer that is here whole, so that it can go out in one piece with its head; resolves
-/// when its record is durable.
+/// when its record is durable. `cut` is the status that the caller gets if it is only half a document.
 ///
 /// # Errors
 /// [`Unsettled`], and it is not to be passed on.
@@ -128,14 +142,18 @@ pub async fn settle(
     document: &[u8],
     mut reader: Box<dyn AnswerReader>,
     call: &mut OpenCall,
+    cut: u16,
 ) -> Result<Summary, Unsettled> {
     call.first_byte();
     reader.read(document);
     let findings = reader.finish();
-    let cut = !findings.complete && findings.error.is_none();
-    let error = cut.then_some(ErrorClass::Truncated);
+    let is_cut = is_cut(&findings);
+    if is_cut && let Some(record) = call.record_mut() {
+        record.status = cut;
+    }
+    let error = is_cut.then_some(ErrorClass::Truncated);
     let closed = close(call, &mut *reader, error, &findings);
-    if cut {
+    if is_cut {
         return Err(Unsettled::Incomplete);
     }
     let Some(Closed { summary, receipt }) = closed else { return Ok(Summary::default()) };
@@ -145,6 +163,14 @@ pub async fn settle(
     })?;
     receipt.await.map_err(|_| Unsettled::Unrecorded)?;
     Ok(summary)
+}
+
+/// Whether an answer lacks its end, and does not say itself that it failed.
+fn is_cut(findings: &Findings) -> bool {
+    match findings.error {
+        None => !findings.complete,
+        Some(error) => error == ErrorClass::Truncated,
+    }
 }
 
 /// Ends the call with what was found in its answer.
@@ -222,6 +248,10 @@ where
                     }
                     return Poll::Ready(next.map(|frame| frame.map_err(TapError::Upstream)));
                 }
+                State::Cut => {
+                    this.state = State::Over;
+                    return Poll::Ready(Some(Err(TapError::Incomplete)));
+                }
                 State::Over => return Poll::Ready(None),
             }
         }
@@ -229,7 +259,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match self.state {
-            State::Flowing | State::Recording(..) => false,
+            State::Flowing | State::Recording(..) | State::Cut => false,
             State::Recorded => self.body.is_end_stream(),
             State::Over => true,
         }

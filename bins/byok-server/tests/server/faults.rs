@@ -111,6 +111,8 @@ fn a_stream_without_its_last_event_is_broken_off_however_cleanly_it_ends() {
         provider.answer_next(answer);
         let reply = server.chat("customer", &streamed_chat()).send();
         assert_eq!((reply.status, reply.whole), (200, false));
+        let shown = reply.text();
+        assert!(shown.trim() == begun.trim(), "what the row counts was shown, but {shown:?}");
         let row = server.row(&reply);
         failed(&row, 200, "truncated");
         assert_eq!(row["usageEstimated"], true, "{row}");
@@ -124,6 +126,30 @@ fn a_stream_without_its_last_event_is_broken_off_however_cleanly_it_ends() {
     let reply = server.chat("customer", &chat()).send();
     assert_eq!(server.row(&reply)["totalTokens"], 2);
     reply.answered();
+}
+
+#[test]
+fn half_a_document_is_no_answer_however_cleanly_it_ends() {
+    let (provider, server) = serving();
+    let half = "{\"id\":\"c1\",\"choices\":[{\"mess";
+    let long = format!("{{\"filler\":\"{}", "x".repeat(100_000));
+    for body in [half, &long] {
+        let answer = Answer::new(200, "application/json", body.to_owned());
+        for answer in [answer.clone(), answer.clone().chunked(), answer.until_close()] {
+            for asked in [
+                server.chat("customer", &chat()),
+                server.envelope("chat/completions", "customer", &chat()),
+            ] {
+                provider.answer_next(answer.clone());
+                let reply = asked.send();
+                let clean = reply.status == 200 && reply.whole;
+                assert!(!clean, "{}", &reply.text()[..reply.text().len().min(300)]);
+                let row = server.row(&reply);
+                failed(&row, reply.status, "truncated");
+            }
+        }
+    }
+    server.still_serves("customer");
 }
 
 #[test]
