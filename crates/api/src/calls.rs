@@ -7,6 +7,7 @@ mod answer_body;
 mod credential;
 mod envelope;
 mod errors;
+mod one_value;
 mod own_address;
 mod path;
 mod payment;
@@ -167,7 +168,8 @@ impl Calls {
         match path.kind {
             Kind::Envelope => {
                 let route = path::envelope_route(path, provider, &incoming.parts.method)?;
-                let envelope = Envelope::open(&self.gateway, &route, headers, body).await?;
+                let known = implied.as_ref();
+                let envelope = Envelope::open(&self.gateway, &route, headers, known, body).await?;
                 let ref_id = agree(implied, Some(envelope.ref_id))?;
                 let (query, here, continues) = (None, None, None);
                 let place = Place { provider, route, project, ref_id, query, here, continues };

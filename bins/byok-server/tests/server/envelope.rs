@@ -50,6 +50,60 @@ fn the_payload_reaches_the_provider_as_it_was_written() {
 }
 
 #[test]
+fn an_answer_that_is_not_one_value_cannot_pass_for_a_part_of_the_envelope() {
+    let (provider, server) = serving();
+    for forged in [
+        r#"{"id":"c1"},"requestId":"forged","keySource":"credits","success":false,"x":{}"#,
+        r#"1,"success":false"#,
+        r#"{}},"a":"#,
+        "\"\u{1}\"",
+    ] {
+        provider.answer_next(Answer::new(200, "application/json", forged));
+        let reply = server.envelope("chat/completions", "customer", &chat()).send();
+        if reply.status == 200 {
+            let told = reply.json();
+            // What is no document to begin with is no answer either.
+            let begun = !forged.starts_with('1');
+            assert_eq!((&told["success"], &told["keySource"]), (&json!(begun), &json!("byok")));
+            assert_eq!(told["requestId"], reply.header("x-request-id").expect("an id"));
+            assert_eq!(told["data"], forged, "as text");
+        }
+        // One that is too long to be here whole is broken off.
+        let filled = forged.replacen('{', &format!("{{\"f\":\"{}\",", "x".repeat(100_000)), 1);
+        if filled.len() > forged.len() {
+            let answer = Answer::new(200, "application/json", filled).chunked();
+            provider.answer_next(answer.in_pieces_of(7000));
+            let reply = server.envelope("chat/completions", "customer", &chat()).send();
+            assert!(!reply.whole, "{}", &reply.text()[99_900..]);
+        }
+    }
+    server.still_serves("customer");
+}
+
+#[test]
+fn an_envelope_is_an_object_and_a_customers_key_names_its_customer() {
+    let (_provider, server) = serving();
+    for body in [r#"["customer",{}]"#, "[]", "7", "null", "\"x\""] {
+        let asked = server.post("/proxy/openai/chat/completions").body("application/json", body);
+        let reply = asked.send();
+        assert_eq!(reply.refusal(), (400, "invalid_json".to_owned()), "{body}");
+        assert!(reply.text().contains("send a JSON object with refId"), "{}", reply.text());
+    }
+    let (_, token) = server.api_key(&json!({"type": "customer", "refId": "customer"}));
+    let payload = json!({"providerPayload": chat()});
+    let ask = |body| server.post("/proxy/openai/chat/completions").key(&token).json(body).send();
+    let reply = ask(&payload);
+    assert_eq!(reply.json()["success"], true, "{}", reply.text());
+    assert_eq!(server.row(&reply)["refId"], "customer");
+    let other = json!({"refId": "other", "providerPayload": chat()});
+    assert_eq!(ask(&other).refusal(), (403, "forbidden".to_owned()));
+    let parts = [form::field("model", "whisper-1"), form::file("file", "a.wav", b"RIFF")].concat();
+    let asked = server.post("/proxy/openai/audio/transcriptions").key(&token);
+    let reply = asked.body(form::TYPE, form::whole(&parts)).send();
+    assert_eq!(server.row(&reply)["refId"], "customer", "{}", reply.text());
+}
+
+#[test]
 fn a_refusal_of_the_provider_is_told_in_the_envelope_and_explained() {
     let (provider, server) = serving();
     for (name, answer, status, class, says) in [

@@ -16,8 +16,10 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::one_value::OneValue;
 use super::{CallBodyOut, errors, mark};
 use crate::error::{ApiError, Code, FieldError};
 
@@ -48,17 +50,24 @@ where
         gateway: &Gateway,
         route: &Route,
         headers: &HeaderMap,
+        implied: Option<&RefId>,
         body: B,
     ) -> Result<Self, ApiError> {
         if route.operation.body == BodyKind::Multipart {
-            return Self::open_form(gateway, headers, body).await;
+            return Self::open_form(gateway, headers, implied, body).await;
         }
         errors::require_type(headers, "application/json")?;
         let bytes =
             collect(body, gateway.max_body()).await.map_err(|error| errors::collecting(&error))?;
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(ApiError::new(
+                Code::InvalidJson,
+                "The body is no envelope; send a JSON object with refId and providerPayload.",
+            ));
+        }
         let wire: Wire<'_> = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
         let ref_id = match wire.ref_id.map(|raw| serde_json::from_str::<String>(raw.get())) {
-            None => return Err(missing_ref_id()),
+            None => implied.cloned().ok_or_else(missing_ref_id)?,
             Some(Err(_)) => {
                 return Err(ApiError::new(Code::InvalidRefId, "refId must be a string."));
             }
@@ -71,10 +80,12 @@ where
         Ok(Self { ref_id, body: CallBody::Json(payload) })
     }
 
-    /// Reads a form as far as its refId, and cuts that part out.
+    /// Reads a form as far as its refId, and cuts that part out. One that has none goes as it is, if
+    /// the credential implies whose it is.
     async fn open_form(
         gateway: &Gateway,
         headers: &HeaderMap,
+        implied: Option<&RefId>,
         mut body: B,
     ) -> Result<Self, ApiError> {
         errors::require_type(headers, "multipart/form-data")?;
@@ -89,6 +100,11 @@ where
             return Err(errors::too_large(gateway.max_body()));
         }
         let mut read = BytesMut::new();
+        let as_it_is = |read: BytesMut, body| {
+            let ref_id = implied.cloned().ok_or_else(missing_ref_id)?;
+            let body = CallBody::Stream(Prefixed::new(Some(read.freeze()), body));
+            Ok(Self { ref_id, body })
+        };
         loop {
             match leading_field(&read, &boundary, "refId") {
                 Leading::Found { value, part } => {
@@ -99,8 +115,8 @@ where
                     let body = Prefixed::new(Some(read.freeze()), body);
                     return Ok(Self { ref_id, body: CallBody::Stream(body) });
                 }
-                Leading::Missing => return Err(missing_ref_id()),
-                Leading::More if read.len() > LEADING_CAP => return Err(missing_ref_id()),
+                Leading::Missing => return as_it_is(read, body),
+                Leading::More if read.len() > LEADING_CAP => return as_it_is(read, body),
                 Leading::More => {}
             }
             match body.frame().await {
@@ -109,7 +125,7 @@ where
                         read.extend_from_slice(&data);
                     }
                 }
-                Some(Err(_)) | None => return Err(missing_ref_id()),
+                Some(Err(_)) | None => return as_it_is(read, body),
             }
         }
     }
@@ -171,28 +187,37 @@ pub(super) fn answer(answer: Answer) -> Response<CallBodyOut> {
         }
     }
     head.push_str(r#""data":"#);
-    let out = EnvelopeBody { stage: Stage::Head(head.into()), inner: body, empty: true };
+    // What is no JSON after all must not be read as a part of the envelope.
+    if body.as_whole().is_some_and(|whole| !whole.is_empty() && !is_json_value(whole)) {
+        body = quoted(&body);
+    }
+    let data = OneValue::default();
+    let out = EnvelopeBody { stage: Stage::Head(head.into()), inner: body, data };
     let mut response = Response::new(CallBodyOut::Enveloped(out));
     *response.status_mut() = StatusCode::OK;
     *response.headers_mut() = headers;
     response
 }
 
-/// A refusal that is no JSON, as a JSON string.
+fn is_json_value(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text);
+    text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+/// A body that is no JSON, as a JSON string.
 fn quoted(body: &AnswerBody) -> AnswerBody {
     let text =
         body.as_whole().map_or_else(String::new, |b| String::from_utf8_lossy(b).into_owned());
     let quoted =
         if text.is_empty() { "null".to_owned() } else { serde_json::Value::from(text).to_string() };
-    AnswerBody::whole(quoted.into())
+    AnswerBody::recorded(quoted.into(), body.summary())
 }
 
 /// The envelope around a body that passes.
 pub struct EnvelopeBody {
     stage: Stage,
     inner: AnswerBody,
-    /// Whether nothing of the inner body has come yet.
-    empty: bool,
+    data: OneValue,
 }
 
 enum Stage {
@@ -217,14 +242,16 @@ impl Body for EnvelopeBody {
                 Poll::Ready(Some(Ok(Frame::data(head))))
             }
             Stage::Inner => match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(frame) => {
-                    this.empty = false;
-                    Poll::Ready(Some(frame))
+                Some(Ok(frame)) => {
+                    let data = frame.data_ref().map_or(&[][..], AsRef::as_ref);
+                    Poll::Ready(Some(this.data.push(data).map(|()| frame).map_err(Into::into)))
                 }
+                Some(Err(error)) => Poll::Ready(Some(Err(error))),
                 None => {
                     this.stage = Stage::Over;
-                    let tail = tail(this.empty, this.inner.summary());
-                    Poll::Ready(Some(Ok(Frame::data(tail.into()))))
+                    let tail = |()| tail(this.data.is_empty(), this.inner.summary());
+                    let tail = this.data.end().map(tail).map_err(Into::into);
+                    Poll::Ready(Some(tail.map(|tail| Frame::data(tail.into()))))
                 }
             },
             Stage::Over => Poll::Ready(None),
