@@ -35,6 +35,7 @@ where
     poll_fn(|cx| {
         if client.should_finish(cx) && !finishing {
             finishing = true;
+            client.phase.hurry();
             connection.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {

@@ -37,6 +37,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    // A request that nobody reads is reset by itself.
+    client.phase.hurry();
     let streams = Streams::new(Arc::clone(&client.phase));
     let service = Observed::new(service, client.peer, Arc::clone(&streams));
     let max_head = u32::try_from(client.config.max_head).unwrap_or(u32::MAX);

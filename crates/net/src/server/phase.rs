@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
@@ -30,6 +31,12 @@ const BUSY: u8 = 3;
 const RESTING: u8 = 4;
 /// The same, and the client has been told to go.
 const LEAVING: u8 = 5;
+/// Nothing more is written; what the client still sends is read to its end.
+const LINGERING: u8 = 6;
+
+/// How long a client may go on sending what nobody wants. One whose connection is closed before it
+/// has sent everything gets an error from its own system, and not the answer.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// Shared by the socket, the service and the task of one connection. They all run on one thread,
 /// so the atomics are plain memory; they are here because the task's type must be `Send`.
@@ -41,6 +48,8 @@ pub(super) struct Phase {
     step: AtomicU8,
     /// The client does not take what we write.
     stuck: AtomicBool,
+    /// Nobody's request is to be read any further.
+    hurried: AtomicBool,
     /// Counts the waits, so that the task sees when a new one has begun.
     turn: AtomicU32,
 }
@@ -52,6 +61,7 @@ impl Phase {
             _ if self.stuck.load(Relaxed) => Some(config.write_timeout),
             IDLE | RESTING => Some(config.keep_alive),
             LEAVING => Some(config.write_timeout),
+            LINGERING => Some(LINGER),
             BUSY => None,
             _ => Some(config.header_timeout),
         };
@@ -81,6 +91,11 @@ impl Phase {
     /// No stream is open, and the client has been told to open no more.
     pub(super) fn leave(&self) {
         self.enter(LEAVING);
+    }
+
+    /// From now on the connection closes without lingering.
+    pub(super) fn hurry(&self) {
+        self.hurried.store(true, Relaxed);
     }
 
     /// Whether streams have been open, none is now, and the client takes what we write.
@@ -175,6 +190,18 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        if self.phase.step.load(Relaxed) != LINGERING {
+            ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
+            self.phase.enter(LINGERING);
+        }
+        let mut unwanted = [MaybeUninit::uninit(); 4096];
+        while !self.phase.hurried.load(Relaxed) {
+            let mut unwanted = ReadBuf::uninit(&mut unwanted);
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut unwanted))?;
+            if unwanted.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -47,6 +47,31 @@ pub(crate) async fn service(
     Ok(Response::new(Full::new(body)))
 }
 
+#[tokio::test]
+async fn a_client_that_is_answered_before_it_has_sent_everything_gets_the_answer() {
+    let server = serve(config(1), service_fn(service)).expect("a server");
+    let mut tcp = connect(&server).await;
+    let body = vec![b'x'; 16 << 20];
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    tcp.write_all(head.as_bytes()).await.expect("a write");
+    // The answer is there long before this is over.
+    soon("all that it has to send", tcp.write_all(&body)).await.expect("all is taken");
+    let mut answer = Vec::new();
+    soon("the close", tcp.read_to_end(&mut answer)).await.expect("a clean end");
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    drop(tcp);
+
+    // One that never ends does not hold up the end of the server.
+    let mut tcp = connect(&server).await;
+    tcp.write_all(head.as_bytes()).await.expect("a write");
+    let mut first = [0; 15];
+    soon("the answer", tcp.read_exact(&mut first)).await.expect("an answer");
+    let began = Instant::now();
+    server.shutdown();
+    soon("the end", tokio::task::spawn_blocking(|| server.join())).await.expect("no panic");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
 pub(crate) fn config(threads: usize) -> ServerConfig {
     ServerConfig {
         threads,
