@@ -24,8 +24,8 @@ pub(crate) async fn create_project(
     environment: Environment,
 ) -> Outcome {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
-        return Err("give the project a name of 1 to 200 printable characters".into());
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err("give the project a name of 1 to 100 printable characters".into());
     }
     let installation = installation::open(&config.storage, keyring).await?;
     let MadeProject { project, secret_key, publishable_key } =
@@ -38,7 +38,7 @@ pub(crate) async fn create_project(
 
 /// `projects list`.
 pub(crate) async fn list_projects(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = installation::open(&config.storage, keyring).await?;
+    let installation = installation::inspect(&config.storage, keyring).await?;
     let mut offset = 0;
     print(format_args!("{:<38}{:<6}{:<26}NAME", "ID", "ENV", "CREATED"))?;
     loop {
@@ -61,7 +61,7 @@ pub(crate) async fn list_projects(config: &Config, keyring: Keyring) -> Outcome 
 
 /// `audit verify`.
 pub(crate) async fn verify_audit(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = installation::open(&config.storage, keyring).await?;
+    let installation = installation::inspect(&config.storage, keyring).await?;
     let report = installation.store.verify_audit(None).await?;
     match report.first_bad {
         None => print(format_args!(

@@ -19,6 +19,27 @@ pub(crate) async fn open_database(storage: &Storage) -> Result<Database, Failure
     Ok(Database::open(storage.database_url.as_str()).await?)
 }
 
+/// Opens a database that is there: who looks at one has no use for a new one, which would be in the
+/// best order.
+pub(crate) async fn open_existing(storage: &Storage) -> Result<Database, Failure> {
+    let missing = |what: String| Failure::Other(what.into());
+    let url = &storage.database_url;
+    if let Some(file) = url.file().filter(|file| !file.exists()) {
+        let file = file.display();
+        return Err(missing(format!(
+            "there is no database {file}; name the folder with --data-dir or BYO_DATA_DIR"
+        )));
+    }
+    let database = open_database(storage).await?;
+    if database.schema_version().await? == 0 {
+        return Err(missing(
+            "the database is empty; check BYO_DATABASE_URL, or begin one with `byok-server migrate`"
+                .to_owned(),
+        ));
+    }
+    Ok(database)
+}
+
 /// Makes a folder that only its owner can read, if it is not there.
 pub(crate) fn make_private_folder(folder: &std::path::Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +52,12 @@ pub(crate) fn make_private_folder(folder: &std::path::Path) -> Result<(), Failur
 /// anything is served.
 pub(crate) async fn open(storage: &Storage, keyring: Keyring) -> Result<Installation, Failure> {
     let database = open_database(storage).await?;
+    Installation::open(database, keyring).await.map_err(refused)
+}
+
+/// The same, of what is there already.
+pub(crate) async fn inspect(storage: &Storage, keyring: Keyring) -> Result<Installation, Failure> {
+    let database = open_existing(storage).await?;
     Installation::open(database, keyring).await.map_err(refused)
 }
 

@@ -3,13 +3,13 @@
 use byok_vault::{Keyring, VaultError};
 
 use crate::config::Config;
-use crate::installation::{self, by_cli, open_database, refused};
+use crate::installation::{self, by_cli, open_existing, refused};
 use crate::{Outcome, print};
 use byok_store::Installation;
 
 /// `keyring status`.
 pub(crate) async fn status(config: &Config, keyring: &Keyring) -> Outcome {
-    let database = open_database(&config.storage).await?;
+    let database = open_existing(&config.storage).await?;
     database.migrate().await?;
     let uses = database.kids_in_use().await?;
     print(format_args!("{:<16}{:<10}{:>10}{:>10}", "KEY", "ROLE", "PROJECTS", "SECRETS"))?;
@@ -31,7 +31,7 @@ pub(crate) async fn status(config: &Config, keyring: &Keyring) -> Outcome {
 
 /// `keyring rotate`.
 pub(crate) async fn rotate(config: &Config, keyring: Keyring) -> Outcome {
-    let installation = installation::open(&config.storage, keyring).await?;
+    let installation = installation::inspect(&config.storage, keyring).await?;
     let keyring = &installation.keyring;
     let current = keyring.current().to_string();
     let database = installation.store.database();

@@ -285,3 +285,28 @@ fn an_audit_entry_changed_in_the_file_is_found_and_named() {
     assert_eq!(replace_in_database(scratch, "\"refId\":\"sekond\"", "\"refId\":\"second\""), 1);
     assert!(verify().status.success(), "put back, it is in order again");
 }
+
+#[test]
+fn commands_that_look_at_a_database_make_none() {
+    let provider = provider();
+    let launch = serve_with(&provider, "ENCRYPTION_KEY", GOOD);
+    let all = [
+        &["audit", "verify"][..],
+        &["projects", "list"],
+        &["keyring", "status"],
+        &["keyring", "rotate"],
+    ];
+    for command in all {
+        let output = launch.run(command);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {}", printed(&output));
+        let said = lines(&output).join("\n");
+        assert!(said.contains("there is no database") && said.contains("--data-dir"), "{said}");
+        assert!(!launch.scratch().data().exists(), "{command:?}");
+    }
+    // A file without anything in it is none either.
+    std::fs::create_dir(launch.scratch().data()).expect("a folder");
+    std::fs::write(launch.scratch().path("data/byok.db"), "").expect("a file");
+    let output = launch.run(&["audit", "verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(lines(&output).join("\n").contains("the database is empty"), "{:?}", lines(&output));
+}
