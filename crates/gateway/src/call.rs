@@ -97,7 +97,7 @@ impl Gateway {
         let (route, max_body) = (&head.route, self.max_body);
         let mut outgoing =
             Outgoing::prepare(head.provider, route, body, &head.headers, asks, max_body)?;
-        let stored = self.stored(&head, &provider, &keys, &outgoing.objects).await?;
+        let stored = self.stored(&head, &provider, &keys, &outgoing).await?;
 
         let keys = stored.made_with.map_or(&keys[..], std::slice::from_ref);
         let mut payers =
@@ -243,15 +243,15 @@ impl Gateway {
         head: &CallHead,
         provider: &ProviderId,
         keys: &'k [UsableKey],
-        named: &[ObjectRef],
+        outgoing: &Outgoing,
     ) -> Result<Stored<'k>, CallError> {
-        let route = &head.route;
+        let (route, named) = (&head.route, &outgoing.objects);
         let touched = route.object.is_some()
             || route.makes.is_some()
             || !named.is_empty()
             || head.continues.is_some();
         let mut stored = Stored { touched, made_with: None, owned: false };
-        for object in route.object.iter().chain(named) {
+        for object in route.object.iter().chain(named).chain(&outgoing.reads) {
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
             let Some(owner) = self.owner(head, provider, object).await? else { continue };

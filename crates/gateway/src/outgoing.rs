@@ -29,6 +29,7 @@ pub(crate) struct Outgoing {
     pub(crate) hide_usage: bool,
     pub(crate) presumed: Option<Box<Usage>>,
     pub(crate) objects: Vec<ObjectRef>,
+    pub(crate) reads: Vec<ObjectRef>,
     pub(crate) learned: Option<Arc<Learned>>,
 }
 
@@ -74,6 +75,7 @@ impl Outgoing {
                     hide_usage: payload.hide_usage,
                     presumed: payload.presumed.map(Box::new),
                     objects: payload.objects,
+                    reads: payload.reads,
                     learned: None,
                 })
             }

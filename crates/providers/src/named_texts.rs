@@ -1,4 +1,4 @@
-//! The texts that stand in a payload under certain names, wherever in it they stand.
+//! The texts that stand in a payload under certain names, alone or in a list, wherever in it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,7 @@ pub(crate) fn named_texts(
 ) -> Result<Vec<String>, PayloadError> {
     // Most payloads have none; a name can also be spelt with escapes.
     let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
-    if !names.iter().any(|name| has(name)) && !has("\\u00") {
+    if !names.iter().any(|name| has(name)) && !escapes_ascii(body) {
         return Ok(Vec::new());
     }
     let mut texts = Vec::new();
@@ -30,6 +30,13 @@ pub(crate) fn named_texts(
     texts.sort_unstable();
     texts.dedup();
     Ok(texts)
+}
+
+/// Whether a character that names are made of is spelt as an escape, which no writer does that means
+/// well.
+fn escapes_ascii(body: &[u8]) -> bool {
+    let mut escapes = memmem::find_iter(body, b"\\u00");
+    escapes.any(|at| matches!(body.get(at + 4), Some(b'2'..=b'7')))
 }
 
 /// Reads a value for the texts in it and keeps nothing else.
@@ -92,9 +99,16 @@ impl<'de> Visitor<'de> for Within<'_> {
         while let Some(name) = members.next_key::<Cow<'de, str>>()? {
             if !self.names.contains(&name.as_ref()) {
                 members.next_value_seed(self.deeper())?;
-            } else if let Value::String(text) = members.next_value()? {
-                self.texts.push(text);
+                continue;
             }
+            let texts = match members.next_value()? {
+                Value::Array(texts) => texts,
+                one => vec![one],
+            };
+            self.texts.extend(texts.into_iter().filter_map(|text| match text {
+                Value::String(text) => Some(text),
+                _ => None,
+            }));
         }
         Ok(())
     }
@@ -118,7 +132,10 @@ mod tests {
             ),
             (r#"{"requests":[{"params":{"x":{"file_id":"f"}}},{"y":{"file_id":"f"}}]}"#, &["f"]),
             (r#"{"x":{"file\u005fid":"\u0066_1"},"n":[1,-2,0.5,null,true]}"#, &["f_1"]),
+            (r#"{"\u0066ile_id":"f"}"#, &["f"]),
+            (r#"{"text":"caf\u00e9 \u2026","file\u00ff":"f"}"#, &[]),
             (r#"{"x":{"file_id":7},"text":"file_id"}"#, &[]),
+            (r#"{"x":{"file_id":["f_2",7,"f_1"]}}"#, &["f_1", "f_2"]),
         ] {
             assert_eq!(ids(body).expect("JSON"), expected, "{body}");
         }

@@ -278,8 +278,10 @@ pub struct Payload {
     pub hide_usage: bool,
     /// What the call will have used if the answer does not say: known from the request alone.
     pub presumed: Option<Usage>,
-    /// Stored objects that the payload names.
+    /// Stored objects that the payload names, and which are at the account that pays.
     pub objects: Vec<ObjectRef>,
+    /// Stored objects that are read for the answer: whose they are matters, but not who pays.
+    pub reads: Vec<ObjectRef>,
 }
 
 /// The payload cannot be read.

@@ -46,6 +46,40 @@ fn another_customer_cannot_tell_a_file_from_one_that_is_not_there() {
 }
 
 #[test]
+fn another_customers_file_is_not_read_for_an_answer_either() {
+    let (provider, server) = serving();
+    server.connect("other", KEY);
+    let id = upload(&server, "customer");
+    let part = |id: &str| json!({"type": "file", "file": {"file_id": id}});
+    let input =
+        |id: &str| json!([{"role": "user", "content": [{"type": "input_file", "file_id": id}]}]);
+    let chat =
+        |id: &str| json!({"model": "m", "messages": [{"role": "user", "content": [part(id)]}]});
+    let tool = json!({"type": "code_interpreter", "container": {"type": "auto", "file_ids": [id]}});
+    let asks = |ref_id: &str| {
+        [
+            server.chat(ref_id, &chat(&id)),
+            server
+                .post("/v1/responses")
+                .by(ref_id)
+                .json(&json!({"model": "m", "input": input(&id)})),
+            server.envelope("responses", ref_id, &json!({"model": "m", "input": input(&id)})),
+            server.post("/v1/responses").by(ref_id).json(&json!({"model": "m", "tools": [tool]})),
+        ]
+    };
+    provider.take_requests();
+    for asked in asks("other") {
+        assert_eq!(asked.send().refusal(), (404, "not_found".to_owned()));
+    }
+    assert_eq!(provider.take_requests().len(), 0);
+    for asked in asks("customer") {
+        asked.send().answered();
+    }
+    // One that was not made through here is its account's own affair.
+    server.chat("other", &chat("file-from-elsewhere")).send().answered();
+}
+
+#[test]
 fn no_spelling_of_a_path_leads_to_another_customers_file() {
     let (provider, server) = serving();
     server.connect("other", KEY);

@@ -36,6 +36,7 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
         hide_usage: false,
         presumed: None,
         objects: Vec::new(),
+        reads: Vec::new(),
     })
 }
 

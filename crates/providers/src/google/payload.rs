@@ -41,7 +41,8 @@ pub(super) fn prepare(route: &Route, body: Bytes) -> Result<Payload, PayloadErro
         }
         None => vec![body],
     };
-    Ok(Payload { pieces, model, stream: streams, hide_usage: false, presumed: None, objects })
+    let (hide_usage, presumed, reads) = (false, None, Vec::new());
+    Ok(Payload { pieces, model, stream: streams, hide_usage, presumed, objects, reads })
 }
 
 /// The files and cached contents that a payload names, in either of the spellings that Google

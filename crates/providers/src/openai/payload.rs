@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::json_parts;
+use crate::named_texts::named_texts;
 use crate::provider::{ObjectRef, Payload, PayloadError, Route};
 
 const ASK: &[u8] = br#","stream_options":{"include_usage":true}"#;
@@ -70,6 +71,10 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
     <&RawValue>::deserialize(from).map(Some)
 }
 
+/// What files are named by: as a part of a message, as what a tool works on, as what a model is
+/// trained with.
+const FILES: [&str; 4] = ["file_id", "file_ids", "training_file", "validation_file"];
+
 pub(super) fn prepare(
     route: &Route,
     body: Bytes,
@@ -88,6 +93,8 @@ pub(super) fn prepare(
         .map(|id| ObjectRef { kind: "file", id: id.into_owned() })
         .into_iter()
         .collect();
+    let reads = named_texts(&body, &FILES)?;
+    let reads = reads.into_iter().map(|id| ObjectRef { kind: "file", id }).collect();
     let model = json_parts::text(fields.model).map(Arc::from);
     let hide_usage = edit.is_some();
     Ok(Payload {
@@ -97,6 +104,7 @@ pub(super) fn prepare(
         hide_usage,
         presumed,
         objects,
+        reads,
     })
 }
 
