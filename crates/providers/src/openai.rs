@@ -111,8 +111,14 @@ impl Provider for OpenAi {
     }
 
     fn own_error(&self, code: &str, message: &str) -> serde_json::Value {
+        let kind = match code {
+            "rate_limited" => "rate_limit_error",
+            "internal" | "vault_integrity" | "unavailable" | "overloaded" => "server_error",
+            code if code.starts_with("upstream_") => "server_error",
+            _ => "invalid_request_error",
+        };
         serde_json::json!({"error": {
-            "message": message, "type": "invalid_request_error", "param": null, "code": code,
+            "message": message, "type": kind, "param": null, "code": code,
         }})
     }
 

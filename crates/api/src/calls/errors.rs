@@ -9,6 +9,7 @@ use http::{HeaderMap, Response};
 use serde_json::{Map, Value};
 
 use super::{CallBodyOut, payment};
+use crate::answer;
 use crate::error::{ApiError, Code};
 
 /// What it is to the caller of a call that there is no answer, and who was to pay for the attempt
@@ -154,6 +155,7 @@ pub(super) fn respond(
     });
     let header = shape.and_then(|provider| provider.own_error_header(refusal.code().as_str()));
     let mut response = refusal.into_response(&id);
+    answer::finish(&mut response, &id);
     if let Some((name, value)) = header {
         response.headers_mut().insert(name, value);
     }
