@@ -193,6 +193,18 @@ await run("node-openai", {
     holds(error.message.includes("/keys/connect"), `message: ${error.message}`);
   },
 
+  "an upload that is refused while it is sent fails with the reason, not with the connection": async () => {
+    const upload = (megabytes, ...who) => async () => client(...who).audio.transcriptions.create({
+      model: "gpt-4o-mini-transcribe",
+      file: await toFile(Buffer.alloc(megabytes * 1_000_000), "speech.wav", { type: "audio/wav" }),
+    });
+    for (let i = 0; i < 3; i += 1) {
+      same((await raises(OpenAI.NotFoundError, upload(5, "nobody"))).code, "key_not_connected", "code");
+      await raises(OpenAI.AuthenticationError, upload(5, REF, { apiKey: "byo_sk_live_notatoken" }));
+      same((await raises(OpenAI.APIError, upload(40))).status, 413, "status");
+    }
+  },
+
   "RateLimitError, InternalServerError, BadRequestError: the provider's own": async () => {
     const limited = await fails(OpenAI.RateLimitError, "limit my rate");
     same([limited.code, limited.headers.get("retry-after")], ["rate_limit_exceeded", "7"], "code, retry-after");
