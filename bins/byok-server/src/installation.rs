@@ -11,7 +11,7 @@ use crate::config::Storage;
 /// Opens the database without touching its schema.
 pub(crate) async fn open_database(storage: &Storage) -> Result<Database, Failure> {
     let file = storage.database_url.file();
-    if let Some(folder) = file.and_then(|file| file.parent())
+    if let Some(folder) = file.as_deref().and_then(|file| file.parent())
         && !folder.as_os_str().is_empty()
     {
         make_private_folder(folder)?;
@@ -24,11 +24,17 @@ pub(crate) async fn open_database(storage: &Storage) -> Result<Database, Failure
 pub(crate) async fn open_existing(storage: &Storage) -> Result<Database, Failure> {
     let missing = |what: String| Failure::Other(what.into());
     let url = &storage.database_url;
-    if let Some(file) = url.file().filter(|file| !file.exists()) {
-        let file = file.display();
-        return Err(missing(format!(
-            "there is no database {file}; name the folder with --data-dir or BYO_DATA_DIR"
-        )));
+    if let Some(file) = url.file() {
+        let shown = file.display();
+        match file.try_exists() {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(missing(format!(
+                    "there is no database {shown}; name the folder with --data-dir or BYO_DATA_DIR"
+                )));
+            }
+            Err(error) => return Err(missing(format!("cannot look at {shown}: {error}"))),
+        }
     }
     let database = open_database(storage).await?;
     if database.schema_version().await? == 0 {

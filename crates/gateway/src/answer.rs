@@ -107,6 +107,13 @@ impl AnswerBody {
         }
     }
 
+    /// Gives the body up: it has turned out to be no answer, and is not passed on any further.
+    pub fn give_up(&mut self) {
+        if let Kind::Relayed(relay) = &mut self.0 {
+            relay.tap.give_up();
+        }
+    }
+
     /// The whole body, when it is there already.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {

@@ -8,8 +8,9 @@ use byok_domain::routing::FallbackReason;
 use byok_domain::usage::HostRegion;
 use byok_domain::{Aftermath, AnswerReader, CallRecord, ErrorClass, KeySource, ProviderId};
 use byok_metering::meter::{CallContext, OpenCall};
-use byok_providers::{HideUsageChunk, ObjectRef, Unread, kept_answer};
+use byok_providers::{HideUsageChunk, MediaType, ObjectRef, Unread, kept_answer};
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Body;
 use thiserror::Error;
 
@@ -216,8 +217,12 @@ impl Gateway {
         if let Some(kind) = kept_answer(&route).filter(|_| on_credits) {
             route.to_mut().makes = Some(kind);
         }
-        // Some compress although they are told not to: then nothing can be read.
-        let reader: Box<dyn AnswerReader> = if headers::is_coded(&opened.headers) {
+        // Some compress although they are told not to: then nothing can be read. Nor can a part of a
+        // document, or what may be somebody's file.
+        let unreadable = headers::is_coded(&opened.headers)
+            || opened.status == StatusCode::PARTIAL_CONTENT
+            || !route.known && matches!(opened.media, MediaType::Page | MediaType::Other);
+        let reader: Box<dyn AnswerReader> = if unreadable {
             Box::new(Unread)
         } else {
             head.provider.reader_beside(&route, opened.media, &opened.headers)
@@ -251,7 +256,13 @@ impl Gateway {
             || !named.is_empty()
             || head.continues.is_some();
         let mut stored = Stored { touched, made_with: None, owned: false };
-        for object in route.object.iter().chain(named).chain(&outgoing.reads) {
+        for object in &outgoing.reads {
+            let owner = self.owner(head, provider, object).await?;
+            if owner.is_some_and(|owner| owner.ref_id != head.ref_id) {
+                return Err(CallError::NoObject(object.kind));
+            }
+        }
+        for object in route.object.iter().chain(named) {
             // An object made elsewhere with the customer's own key is the customer's affair; one
             // that another customer made through here does not exist.
             let Some(owner) = self.owner(head, provider, object).await? else { continue };

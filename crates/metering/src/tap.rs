@@ -73,6 +73,15 @@ impl<B> Tap<B> {
         matches!(self.state, State::Flowing)
     }
 
+    /// Gives the answer up: it has turned out to be none. Its call is recorded as one that broke off.
+    pub fn give_up(&mut self) {
+        if self.is_flowing() {
+            let findings = self.reader.finish();
+            self.record(Some(ErrorClass::Truncated), &findings);
+            self.state = State::Over;
+        }
+    }
+
     /// Notes that the caller has left: whatever comes now, its call is recorded as one of those.
     pub fn caller_left(&mut self) {
         self.left = true;

@@ -89,7 +89,7 @@ impl Provider for Anthropic {
         let objects = files.into_iter().map(|id| ObjectRef { kind: "file", id }).collect();
         // Model and stream are named as in OpenAI's payloads, and nothing has to be asked for.
         let payload = OpenAi.prepare(route, body, false)?;
-        Ok(Payload { objects, ..payload })
+        Ok(Payload { objects, reads: Vec::new(), ..payload })
     }
 
     fn authorize(

@@ -32,11 +32,11 @@ pub(crate) fn named_texts(
     Ok(texts)
 }
 
-/// Whether a character that names are made of is spelt as an escape, which no writer does that means
-/// well.
+/// Whether a letter or an underscore is spelt as an escape. Writers do that to others (`\u003c`,
+/// `\u00e9`), and never to these.
 fn escapes_ascii(body: &[u8]) -> bool {
     let mut escapes = memmem::find_iter(body, b"\\u00");
-    escapes.any(|at| matches!(body.get(at + 4), Some(b'2'..=b'7')))
+    escapes.any(|at| matches!(body.get(at + 4), Some(b'4'..=b'7')))
 }
 
 /// Reads a value for the texts in it and keeps nothing else.
@@ -133,7 +133,7 @@ mod tests {
             (r#"{"requests":[{"params":{"x":{"file_id":"f"}}},{"y":{"file_id":"f"}}]}"#, &["f"]),
             (r#"{"x":{"file\u005fid":"\u0066_1"},"n":[1,-2,0.5,null,true]}"#, &["f_1"]),
             (r#"{"\u0066ile_id":"f"}"#, &["f"]),
-            (r#"{"text":"caf\u00e9 \u2026","file\u00ff":"f"}"#, &[]),
+            (r#"{"text":"caf\u00e9 \u2026 \u003cb\u003e","file\u00ff":"f"}"#, &[]),
             (r#"{"x":{"file_id":7},"text":"file_id"}"#, &[]),
             (r#"{"x":{"file_id":["f_2",7,"f_1"]}}"#, &["f_1", "f_2"]),
         ] {

@@ -1,7 +1,8 @@
 //! Where the database is.
 
-use std::path::Path;
+use std::path::PathBuf;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// What a PostgreSQL URL may say after its question mark. The driver logs what it does not know.
@@ -38,9 +39,10 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// The file, if it is one.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        self.0.strip_prefix("sqlite://").map(Path::new)
+    /// The file, if it is one. The driver reads its path percent-decoded.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let path = self.0.strip_prefix("sqlite://")?;
+        Some(PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
     }
 }
 

@@ -3,7 +3,7 @@
 use byok_testkit::fake_provider::Answer;
 use serde_json::{Value, json};
 
-use crate::support::{chat, form, serving, streamed_chat};
+use crate::support::{chat, failed, form, serving, streamed_chat};
 
 /// An answer no serializer of ours would write: its own spacing, order, escapes and numbers.
 const ODD: &str = "{ \"usage\":{\"prompt_tokens\":11,\r\n\"completion_tokens\":7,\"total_tokens\":18},\
@@ -75,6 +75,7 @@ fn an_answer_that_is_not_one_value_cannot_pass_for_a_part_of_the_envelope() {
             provider.answer_next(answer.in_pieces_of(7000));
             let reply = server.envelope("chat/completions", "customer", &chat()).send();
             assert!(!reply.whole, "{}", &reply.text()[99_900..]);
+            failed(&server.row(&reply), 200, "truncated");
         }
     }
     server.still_serves("customer");

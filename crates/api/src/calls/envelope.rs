@@ -125,7 +125,8 @@ where
                         read.extend_from_slice(&data);
                     }
                 }
-                Some(Err(_)) | None => return as_it_is(read, body),
+                Some(Err(_)) => return Err(errors::broke_off()),
+                None => return as_it_is(read, body),
             }
         }
     }
@@ -244,7 +245,11 @@ impl Body for EnvelopeBody {
             Stage::Inner => match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     let data = frame.data_ref().map_or(&[][..], AsRef::as_ref);
-                    Poll::Ready(Some(this.data.push(data).map(|()| frame).map_err(Into::into)))
+                    if let Err(error) = this.data.push(data) {
+                        this.inner.give_up();
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                    Poll::Ready(Some(Ok(frame)))
                 }
                 Some(Err(error)) => Poll::Ready(Some(Err(error))),
                 None => {

@@ -112,10 +112,12 @@ pub(super) fn of_call(error: CallError, limit: u64) -> ApiError {
 pub(super) fn collecting(error: &CollectError) -> ApiError {
     match error {
         CollectError::TooLarge(limit) => too_large(*limit),
-        CollectError::Broken(_) => {
-            ApiError::new(Code::InvalidJson, "The request body broke off; send it again.")
-        }
+        CollectError::Broken(_) => broke_off(),
     }
+}
+
+pub(super) fn broke_off() -> ApiError {
+    ApiError::new(Code::InvalidJson, "The request body broke off; send it again.")
 }
 
 pub(super) fn too_large(limit: u64) -> ApiError {

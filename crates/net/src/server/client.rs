@@ -6,9 +6,14 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use super::{PeerAddr, ServerConfig, live::Ticket, phase::Phase};
+use super::{
+    PeerAddr, ServerConfig,
+    live::Ticket,
+    phase::{LINGER, Phase},
+};
 use crate::alarm::Alarm;
 
 /// What a connection has, whatever it speaks.
@@ -25,7 +30,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(peer: SocketAddr, config: Arc<ServerConfig>, ticket: Ticket) -> Self {
-        let shortest = config.header_timeout.min(config.keep_alive).min(config.write_timeout);
+        let waits = [config.header_timeout, config.keep_alive, config.write_timeout];
+        let shortest = waits.into_iter().fold(LINGER, Duration::min);
         Self {
             peer: PeerAddr(peer),
             config,

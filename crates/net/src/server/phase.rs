@@ -36,7 +36,10 @@ const LINGERING: u8 = 6;
 
 /// How long a client may go on sending what nobody wants. One whose connection is closed before it
 /// has sent everything gets an error from its own system, and not the answer.
-const LINGER: Duration = Duration::from_secs(30);
+pub(super) const LINGER: Duration = Duration::from_secs(30);
+
+/// How often it is read from in one turn.
+const READS: u32 = 16;
 
 /// Shared by the socket, the service and the task of one connection. They all run on one thread,
 /// so the atomics are plain memory; they are here because the task's type must be `Send`.
@@ -195,13 +198,18 @@ impl AsyncWrite for Watched {
             self.phase.enter(LINGERING);
         }
         let mut unwanted = [MaybeUninit::uninit(); 4096];
-        while !self.phase.hurried.load(Relaxed) {
+        for _ in 0..READS {
+            if self.phase.hurried.load(Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
             let mut unwanted = ReadBuf::uninit(&mut unwanted);
             ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut unwanted))?;
             if unwanted.filled().is_empty() {
-                break;
+                return Poll::Ready(Ok(()));
             }
         }
-        Poll::Ready(Ok(()))
+        // The others have their turn, and the clock: one that sends without end is not read for ever.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

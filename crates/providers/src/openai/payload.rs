@@ -71,9 +71,11 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
     <&RawValue>::deserialize(from).map(Some)
 }
 
-/// What files are named by: as a part of a message, as what a tool works on, as what a model is
-/// trained with.
-const FILES: [&str; 4] = ["file_id", "file_ids", "training_file", "validation_file"];
+/// What files are named by: as a part of a message, and as what a tool works on.
+const FILES: [&str; 2] = ["file_id", "file_ids"];
+
+/// Files that one call may name: each is looked up.
+const MOST_FILES: usize = 100;
 
 pub(super) fn prepare(
     route: &Route,
@@ -94,6 +96,10 @@ pub(super) fn prepare(
         .into_iter()
         .collect();
     let reads = named_texts(&body, &FILES)?;
+    if reads.len() > MOST_FILES {
+        let text = format!("the payload names more than {MOST_FILES} files");
+        return Err(PayloadError::Invalid(text));
+    }
     let reads = reads.into_iter().map(|id| ObjectRef { kind: "file", id }).collect();
     let model = json_parts::text(fields.model).map(Arc::from);
     let hide_usage = edit.is_some();

@@ -1,6 +1,5 @@
 //! What single settings take.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{DatabaseUrl, values};
@@ -57,7 +56,9 @@ fn an_sqlite_database_is_a_file_whatever_else_the_url_says() {
     }
     let relative = DatabaseUrl::parse("sqlite://byok.db?mode=rwc").expect("a file");
     assert_eq!(relative.as_str(), "sqlite://byok.db");
-    assert_eq!(relative.file(), Some(Path::new("byok.db")));
+    assert_eq!(relative.file(), Some("byok.db".into()));
+    let odd = DatabaseUrl::in_folder("/srv/50% of it?");
+    assert_eq!(odd.file(), Some("/srv/50% of it?/byok.db".into()));
 }
 
 #[test]
