@@ -1,7 +1,7 @@
 //! The server to deploy: built twice, the second time for what the first was seen to do.
 //!
-//! A call runs through a few hundred kilobytes of code that lie scattered over 25 MB. Told by a profile
-//! what is run and what is not, the compiler lays the first out together, and inlines there.
+//! A call runs through a small part of the program, which lies scattered over all of it. Told by a
+//! profile what is run and what is not, the compiler lays the first out together, and inlines there.
 //! <https://doc.rust-lang.org/rustc/profile-guided-optimization.html>
 
 use std::fs;
@@ -93,7 +93,7 @@ fn flag(name: &str, path: &Path) -> Result<String, Failure> {
 
 fn merge(seen: &Path, merged: &Path) -> Outcome {
     let mut command = Command::new(profdata()?);
-    // What was never run is told by being left out: a quarter of the size.
+    // What was never run is told by being left out.
     command.args(["merge", "--sparse", "--output"]).arg(merged).arg(seen);
     run_command(&mut command).map_err(|error| {
         format!(
