@@ -21,9 +21,9 @@ const USAGE: &str = "\
 Usage: cargo xtask dist
 
 Builds the server to deploy, target/dist/byok-server: once to see, under calls of every kind, what
-they run through, and again for that. It takes as long as two release builds, one of the load tools and
-a minute of calls, and needs `llvm-profdata`: `rustup component add llvm-tools`, or Debian's package llvm-19, which is
-installed if there is none.
+they run through, and again for that. It takes as long as two release builds, one of the load tools
+and a minute or two of calls, and needs `llvm-profdata`: `rustup component add llvm-tools`, or
+Debian's package llvm-19, which is installed if there is none.
 ";
 
 /// LLVM's releases, newest first, that know the profiles of today's compilers.

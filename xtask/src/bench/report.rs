@@ -24,8 +24,8 @@ parentheses the value over nginx's. `straight` is the load on the stand-in itsel
 reverse proxy with kept-alive connections, without buffers for streams. `byok-os` and `byok-disk`
 do everything that a call in production does: authentication, routing, decryption, metering,
 journal; they differ in `BYO_DURABILITY`. The server is the one to deploy, which `cargo xtask dist`
-builds for what calls run through (`--bin-dir target/release` measures a plain release build). The calls that a turn leaves to be written to the database
-are written before the next turn begins. Latency at a constant rate is measured in an open loop;
+builds for what calls run through (`--bin-dir target/release` measures a plain release build). The
+calls that a turn leaves to be written to the database are written before the next turn begins. Latency at a constant rate is measured in an open loop;
 the delay of an event is from its sending by the stand-in to its arrival. Calls on credits are those
 of 200 customers, each held for, settled, and found charged once at the end.
 ";

@@ -18,19 +18,19 @@ type Failure = Box<dyn std::error::Error>;
 const KIND: Kind = Kind::ByokDisk;
 
 pub(super) fn measure(lab: &Lab, figures: &mut Figures) -> Result<(), Failure> {
-    let program = lab.tools.server.clone();
-    figures.add(Measure::BinarySize, KIND, fs::metadata(&program)?.len() as f64);
+    let program = &lab.tools.server;
+    figures.add(Measure::BinarySize, KIND, fs::metadata(program)?.len() as f64);
     let stripped = lab.folder("stripped")?.join("byok-server");
-    if Command::new("strip").arg("-o").arg(&stripped).arg(&program).status()?.success() {
+    if Command::new("strip").arg("-o").arg(&stripped).arg(program).status()?.success() {
         figures.add(Measure::StrippedSize, KIND, fs::metadata(&stripped)?.len() as f64);
     }
     for _ in 0..lab.options.rounds {
         let folder = lab.folder("quickstart")?;
         let address = lab.free_address()?;
-        let (process, took) = quickstart(&program, &folder, address)?;
+        let (process, took) = quickstart(program, &folder, address)?;
         figures.add(Measure::FirstStart, KIND, took);
         drop(process);
-        let (process, took) = quickstart(&program, &folder, address)?;
+        let (process, took) = quickstart(program, &folder, address)?;
         figures.add(Measure::LaterStart, KIND, took);
         std::thread::sleep(Duration::from_secs(1));
         figures.add(Measure::IdleMemory, KIND, process.resident_bytes() as f64);

@@ -193,7 +193,7 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
     const ADMIN_TOKEN: &str = "bench-admin-token-bench-admin-token-bench";
     let address = lab.free_address()?;
     let folder = lab.folder(kind.name())?;
-    let program = lab.tools.server.clone();
+    let program = &lab.tools.server;
     let settings = [
         ("BYO_LISTEN", address.to_string()),
         ("BYO_DATA_DIR", folder.join("data").display().to_string()),
@@ -212,7 +212,7 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
         clean_environment(command);
         command.envs(settings.clone());
     };
-    let mut migrate = Command::new(&program);
+    let mut migrate = Command::new(program);
     configure(migrate.arg("migrate").current_dir(&folder));
     let migrated =
         migrate.output().map_err(|e| format!("cannot start {}: {e}", program.display()))?;
@@ -220,7 +220,7 @@ fn byok(lab: &Lab, kind: Kind, durability: &str, stand_in: SocketAddr) -> Result
         let said = String::from_utf8_lossy(&migrated.stderr).into_owned();
         return Err(format!("byok-server migrate: {}\n{said}", migrated.status).into());
     }
-    let mut process = Running::start(kind.name(), &folder, &program, |command| {
+    let mut process = Running::start(kind.name(), &folder, program, |command| {
         configure(command.arg("serve"));
     })?;
     process.wait_ready(address, "/readyz", &[], STARTS_WITHIN)?;

@@ -12,7 +12,7 @@ use super::streams;
 use super::target::{Kind, Target};
 use super::tools::Tools;
 
-/// Calls a second: what a profiled server answers with half of two cores.
+/// Calls a second, few enough that each is answered in its turn.
 const RATE: u32 = 2000;
 const SECONDS: u32 = 2;
 
